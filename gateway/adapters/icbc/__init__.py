@@ -1,0 +1,1 @@
+"""ICBC's house protocol (API open platform)."""

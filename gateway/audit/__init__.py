@@ -1,0 +1,1 @@
+"""Pure: bytes in, hashes out. The trail that outsiders can check."""

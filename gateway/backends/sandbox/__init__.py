@@ -1,0 +1,1 @@
+"""The sandbox department: a real peer with magic values."""

@@ -1,0 +1,1 @@
+"""Government service items as data: read, checked, frozen; forms are validated by what they say."""

@@ -1,0 +1,1 @@
+"""What a peer must be. Types only; no peer is named here."""

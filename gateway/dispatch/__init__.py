@@ -1,0 +1,1 @@
+"""Persistence in trying: work rows are claimed, talked about, recorded."""

@@ -1,0 +1,1 @@
+"""What things are. Standard library only; nothing here remembers, sends or signs."""

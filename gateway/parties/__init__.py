@@ -1,0 +1,1 @@
+"""Who may call: the banks' enrolled clients, their keys, and the outlets."""

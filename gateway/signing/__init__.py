@@ -1,0 +1,1 @@
+"""Keys, algorithms and canonical bytes: the only room that imports cryptography. Knows no peer."""

@@ -1,0 +1,1 @@
+"""The store remembers: the only room that imports sqlalchemy."""

@@ -1,0 +1,1 @@
+"""Doors. No decision is taken here."""
