@@ -91,6 +91,7 @@ class Bank(Protocol):
     code: str
     traits: BankTraits
     doors: tuple[Door, ...]
+    prefix: str  # every path below it is answered in the bank's own form; "" = only the doors
 
     def open(self, request: WireRequest) -> BankRequest:
         """Verify over the raw bytes first, then decrypt, then parse; pure.

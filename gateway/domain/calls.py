@@ -114,15 +114,17 @@ class CallbackEvent:
 
 @dataclass(frozen=True, slots=True)
 class BackendCall:
-    """One application on its way to a department.
+    """One application on its way to a department, frozen at hand-off (rules.md 19).
 
-    ``call_id`` is our idempotency key, 8–32 of ``0-9A-Za-z-``, the same on every repeat; ``fields`` is the frozen
-    body in the department's own names (rules.md 19); ``operation`` is the department's own name for the act.
+    ``call_id`` is our idempotency key, 8–32 of ``0-9A-Za-z-``, the same on every repeat. ``operation`` and
+    ``content`` are in the department's own words (the item's ``route``); ``common`` is canonical, for the peer's
+    envelope: ``receipt_no, item, item_version, outlet, received_at, applicant, agent, delivery, materials``.
     """
 
     call_id: str
     case_id: str
     operation: str
-    fields: Mapping[str, Any]
+    content: Mapping[str, Any]
+    common: Mapping[str, Any]
     department_ref: str = ""
     attempt: int = 1

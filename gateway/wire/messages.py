@@ -5,6 +5,7 @@ Must not decode, parse or judge: that is the peers' business.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +29,10 @@ class WireRequest:
         """The content type as sent, or ""."""
         return self.headers.get("content-type", "")
 
+    def evidence(self) -> bytes:
+        """What was signed and sent, as one string of bytes for keeping: method, path, query, blank line, body."""
+        return f"{self.method} {self.path}?".encode() + self.query + b"\n\n" + self.body
+
 
 @dataclass(frozen=True, slots=True)
 class WireResponse:
@@ -36,6 +41,17 @@ class WireResponse:
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def packed(self) -> bytes:
+        """Status, headers and body as one string of bytes, for keeping."""
+        return json.dumps([self.status, dict(self.headers)]).encode() + b"\n" + self.body
+
+    @classmethod
+    def unpacked(cls, raw: bytes) -> WireResponse:
+        """What ``packed`` made."""
+        head, _, body = raw.partition(b"\n")
+        status, headers = json.loads(head)
+        return cls(status=status, body=body, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""The kinds of audit entry, "subject:thing:action", each with its version and a one-line meaning.
+
+Must not lose a kind: a kind that is no longer written stays here, so that old entries stay readable. A kind whose
+facts change their meaning gets a new version; the entry says which one it was written under.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EntryKind(StrEnum):
+    """What an entry records. The value stands in the trail for ever."""
+
+    SUBMISSION_RECEIVED = "case:submission:received"
+    SUBMISSION_REPEATED = "case:submission:repeated"
+    SUBMISSION_RETRIED = "case:submission:retried"
+    SUBMISSION_CONFLICTED = "case:submission:conflicted"
+    CALL_ATTEMPTED = "case:call:attempted"
+    CALL_ANSWERED = "case:call:answered"
+    CALL_UNCLEAR = "case:call:unclear"
+    CALL_FAILED = "case:call:failed"
+    CALL_ASKED = "case:call:asked"
+    CALL_TAKEN_OVER = "case:call:takenover"
+    CALL_PARKED = "case:call:parked"
+    CALL_CANCELLED = "case:call:cancelled"
+    EVENT_RECORDED = "case:event:recorded"
+    CALLBACK_RECEIVED = "case:callback:received"
+    CALLBACK_REPEATED = "case:callback:repeated"
+    CALLBACK_IGNORED = "case:callback:ignored"
+    REQUEST_REFUSED = "door:request:refused"
+    MESSAGE_REFUSED = "door:message:refused"
+    MESSAGE_REUSED = "door:message:reused"
+    CLIENT_ENROLLED = "party:client:enrolled"
+    CLIENT_BLOCKED = "party:client:blocked"
+    KEY_ADDED = "party:key:added"
+    KEY_RETIRED = "party:key:retired"
+    PROCESS_STARTED = "system:process:started"
+    PROCESS_STOPPED = "system:process:stopped"
+    CATALOGUE_LOADED = "system:catalogue:loaded"
+
+    @property
+    def meaning(self) -> str:
+        """One line for people."""
+        return MEANINGS[self]
+
+    @property
+    def version(self) -> str:
+        """The version new entries of this kind are written under (``kind_v``)."""
+        return VERSIONS.get(self, "1") if VERSIONS else "1"
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """Subject, thing and action."""
+        subject, thing, action = self.value.split(":")
+        return subject, thing, action
+
+
+_K = EntryKind
+
+MEANINGS: dict[EntryKind, str] = {
+    _K.SUBMISSION_RECEIVED: "a submission was taken in and its receipt made; facts receipt_no, digests business",
+    _K.SUBMISSION_REPEATED: "the same message came again inside its window; the stored answer was given again",
+    _K.SUBMISSION_RETRIED: "the same submission came in a new message; same case, same receipt, fresh envelope",
+    _K.SUBMISSION_CONFLICTED: "the bank's reference of this case came again with other content and was refused",
+    _K.CALL_ATTEMPTED: "a call to the department is about to be sent, attempt n",
+    _K.CALL_ANSWERED: "the department answered the call",
+    _K.CALL_UNCLEAR: "the call may or may not have arrived; the department is asked before anything is sent again",
+    _K.CALL_FAILED: "the call certainly did not arrive, or was turned down; it is tried again or parked",
+    _K.CALL_ASKED: "the department was asked how a call stands",
+    _K.CALL_TAKEN_OVER: "a worker's lease ran out and another worker took its call over",
+    _K.CALL_PARKED: "the gateway stopped trying; a person must look",
+    _K.CALL_CANCELLED: "the call was cancelled before it was ever sent",
+    _K.EVENT_RECORDED: "something happened to the case that its bank is told; facts event_no, event, state",
+    _K.CALLBACK_RECEIVED: "an authentic callback of the department about this case was stored",
+    _K.CALLBACK_REPEATED: "a callback that had already been stored came again and changed nothing",
+    _K.CALLBACK_IGNORED: "a callback came too late or asked for an impossible move; kept and parked",
+    _K.REQUEST_REFUSED: "requests that were not authentic, counted per address, claimed client, reason and minute",
+    _K.MESSAGE_REFUSED: "an authentic message was refused for its content",
+    _K.MESSAGE_REUSED: "an authentic message carried a transport id already used for other content and was refused",
+    _K.CLIENT_ENROLLED: "a client of a bank was enrolled, or its enrolment changed",
+    _K.CLIENT_BLOCKED: "a client of a bank was blocked",
+    _K.KEY_ADDED: "a key was added, with its validity",
+    _K.KEY_RETIRED: "a key was retired",
+    _K.PROCESS_STARTED: "a process of the gateway started",
+    _K.PROCESS_STOPPED: "a process of the gateway stopped in order",
+    _K.CATALOGUE_LOADED: "a catalogue of items was loaded; digests catalogue",
+}
+
+VERSIONS: dict[EntryKind, str] = {}  # only kinds past version 1 stand here

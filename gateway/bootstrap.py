@@ -1,0 +1,300 @@
+"""The composition root: settings → house. The only importer of concrete peers, through the registry.
+
+Must not serve or decide; it builds every service once per process, after any fork, and hands them their parts.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from gateway import registry
+from gateway.cases.desk import Desk
+from gateway.cases.intake import Intake
+from gateway.cases.query import Reading
+from gateway.cases.waiting import WaitingRoom
+from gateway.catalogue.item import Catalogue
+from gateway.catalogue.loader import load as load_catalogue
+from gateway.config import PeerBlock, Settings
+from gateway.contracts.backend import Backend
+from gateway.contracts.bank import Bank
+from gateway.contracts.settings import PeerSettings
+from gateway.dispatch.calls import Calls, Peer
+from gateway.dispatch.chores import Ticker
+from gateway.dispatch.runner import Lane, Runner
+from gateway.dispatch.sealer import Sealer
+from gateway.dispatch.words import LEASE as WORD_LEASE
+from gateway.dispatch.words import Words
+from gateway.domain.clock import Clock, SystemClock
+from gateway.domain.errors import BadSettings
+from gateway.parties.directory import Directory
+from gateway.parties.limits import AtOnce, Buckets
+from gateway.signing.keys import KeyRing, read_private_file
+from gateway.signing.secret import Secret
+from gateway.signing.vault import Vault
+from gateway.store import messages, work
+from gateway.store.database import Database
+from gateway.store.exchanges import ExchangeRecorder
+from gateway.store.migrate import check as check_schema
+from gateway.telemetry import Metrics
+from gateway.web.refusals import Refusals
+from gateway.wire.addresses import PeerAddress
+from gateway.wire.courier import Courier
+
+VAULT_FILE = "vault.key"
+_INBOX_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Every service of one process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    vault: Vault
+    keys: KeyRing
+    catalogue: Catalogue
+    directory: Directory
+    banks: Mapping[str, Bank]
+    backends: Mapping[str, Backend]
+    desk: Desk
+    words: Words
+    courier: Courier
+    refusals: Refusals
+    metrics: Metrics
+    sealer: Sealer
+    runner: Runner | None
+    ticker: Ticker
+    wake: Callable[[], None]
+
+    def start(self) -> None:
+        """Start this process's threads."""
+        if self.runner is not None:
+            self.runner.start()
+        self.ticker.start()
+
+    def stop(self) -> bool:
+        """Drain and let go. False = something still ran when the grace was over; its lease will run out."""
+        quiet = self.runner.drain(self.settings.drain_seconds) if self.runner is not None else True
+        self.refusals.flush(everything=True)
+        self.ticker.stop()
+        self.courier.close()
+        self.database.close()
+        return quiet
+
+
+class _Bell:
+    """Rings the runner of this process, if it has one; other processes look by themselves."""
+
+    def __init__(self) -> None:
+        self.runner: Runner | None = None
+
+    def __call__(self) -> None:
+        if self.runner is not None:
+            self.runner.wake()
+
+
+def build(
+    settings: Settings,
+    *,
+    doors: bool = True,
+    dispatch: bool = True,
+    clock: Clock | None = None,
+    extra_items: tuple[Path, ...] = (),
+    database_clock: bool = True,
+) -> House:
+    """Build the house for a process with ``doors``, ``dispatch`` or both. Raises ``BadSettings``, ``BadCatalogue``."""
+    clock = clock or SystemClock()
+    check_schema(settings.database_url)
+    database = Database(settings.database_url, clock, pool_size=settings.threads, database_clock=database_clock)
+    vault = Vault.load(settings.keys_dir / VAULT_FILE)
+    keys = KeyRing.load(settings.keys_dir, allow_published=settings.sandbox)
+    catalogue = load_catalogue(with_sandbox=settings.sandbox, extra=extra_items)
+    metrics = Metrics()
+    directory = Directory(database, vault, clock)
+    banks = _banks(settings, keys=keys, directory=directory, clock=clock)
+    backends = _backends(settings, clock=clock)
+    for code, block in settings.backends.items():
+        work.Lanes.ensure(database, code, cap=int(block.values.get("cap", 16)), rate=int(block.values.get("rate", 0)))
+    work.Lanes.ensure(database, work.INBOX, cap=64, rate=0)
+    bell = _Bell()
+    recorder = ExchangeRecorder(database, vault, on_failure=metrics.unrecorded.inc)
+    addresses = {code: _address(block) for code, block in settings.backends.items()}
+    courier = Courier(addresses, recorder, clock)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+    words = Words(database, vault, catalogue=catalogue, clock=clock)
+    sealer = Sealer(
+        database, keys=keys, log_id=settings.log_id, owner=owner, clock=clock, report_backlog=metrics.trail_wait.set
+    )
+    refusals = Refusals(
+        database, vault, clock=clock, count=lambda bank, cause: metrics.refusals.labels(bank, cause).inc()
+    )
+    runner = None
+    if dispatch:
+        calls = Calls(
+            database,
+            vault,
+            catalogue=catalogue,
+            peers={c: Peer(b, timedelta(seconds=addresses[c].deadline)) for c, b in backends.items()},
+            courier=courier,
+            clock=clock,
+            observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
+        )
+        runner = bell.runner = Runner(
+            database, lanes=_lanes(settings, addresses, calls, words), owner=owner, clock=clock
+        )
+    return House(
+        settings=settings,
+        clock=clock,
+        database=database,
+        vault=vault,
+        keys=keys,
+        catalogue=catalogue,
+        directory=directory,
+        banks=banks,
+        backends=backends,
+        desk=_desk(settings, database, vault, keys, catalogue, directory, frozenset(backends), clock, bell),
+        words=words,
+        courier=courier,
+        refusals=refusals,
+        metrics=metrics,
+        sealer=sealer,
+        runner=runner,
+        ticker=Ticker(_chores(database, refusals, sealer, clock, doors=doors, dispatch=dispatch)),
+        wake=bell,
+    )
+
+
+def _banks(settings: Settings, *, keys: KeyRing, directory: Directory, clock: Clock) -> dict[str, Bank]:
+    banks: dict[str, Bank] = {}
+    for code, path in registry.BANKS.items():
+        block = settings.banks.get(code, PeerBlock(code, {}))
+        made: Bank = registry.load(path)(settings=_peer(block), keys=keys, directory=directory, clock=clock)
+        banks[code] = made
+    _no_strangers("banks", settings.banks, registry.BANKS)
+    return banks
+
+
+def _backends(settings: Settings, *, clock: Clock) -> dict[str, Backend]:
+    _no_strangers("backends", settings.backends, registry.BACKENDS)
+    backends: dict[str, Backend] = {}
+    for code, block in settings.backends.items():
+        if code in registry.SANDBOX_BACKENDS and not settings.sandbox:
+            raise BadSettings(f"[backends.{code}] is a sandbox and refused in the {settings.profile} profile")
+        made: Backend = registry.load(registry.BACKENDS[code])(settings=_peer(block), clock=clock)
+        backends[code] = made
+    return backends
+
+
+def _no_strangers(table: str, blocks: Mapping[str, PeerBlock], known: Mapping[str, str]) -> None:
+    strangers = sorted(set(blocks) - set(known))
+    if strangers:
+        raise BadSettings(f"[{table}.{strangers[0]}]: no adapter of that code; known are {', '.join(known)}")
+
+
+def _peer(block: PeerBlock) -> PeerSettings:
+    plain = {k: str(v) for k, v in block.values.items() if isinstance(v, str | int | float)}
+    plain |= {k: str(v) for k, v in dict(block.values.get("values", {})).items()}
+    secrets = {
+        name: Secret(read_private_file(Path(path)).strip())
+        for name, path in dict(block.values.get("secrets", {})).items()
+    }
+    return PeerSettings(code=block.code, values=plain, secrets=secrets)
+
+
+def _address(block: PeerBlock) -> PeerAddress:
+    more: dict[str, Any] = {}
+    if block.text("tls_ca"):
+        more["verify"] = block.text("tls_ca")
+    return PeerAddress(
+        base_url=block.text("base_url"),
+        networks=tuple(block.values.get("networks", ())),
+        deadline=float(block.values.get("deadline", 20.0)),
+        max_bytes=int(block.values.get("max_bytes", 1_048_576)),
+        **more,
+    )
+
+
+def _lanes(settings: Settings, addresses: Mapping[str, PeerAddress], calls: Calls, words: Words) -> dict[str, Lane]:
+    lanes = {
+        code: Lane(
+            name=code,
+            kinds=(work.CALL,),
+            threads=int(block.values.get("threads", 8)),
+            lease=Peer.lease_for(timedelta(seconds=addresses[code].deadline)),
+            handle=lambda claim, started: calls.handle(claim, started=started),
+            claimed=calls.claimed,
+        )
+        for code, block in settings.backends.items()
+    }
+    lanes[work.INBOX] = Lane(
+        name=work.INBOX,
+        kinds=(work.WORD,),
+        threads=_INBOX_THREADS,
+        lease=WORD_LEASE,
+        handle=lambda claim, started: words.handle(claim, started=started),
+    )
+    return lanes
+
+
+def _desk(
+    settings: Settings,
+    database: Database,
+    vault: Vault,
+    keys: KeyRing,
+    catalogue: Catalogue,
+    directory: Directory,
+    backends: frozenset[str],
+    clock: Clock,
+    wake: Callable[[], None],
+) -> Desk:
+    waiting = WaitingRoom(database, vault, clock=clock, places=settings.threads // 4)
+    return Desk(
+        database,
+        intake=Intake(
+            database,
+            vault,
+            keys=keys,
+            catalogue=catalogue,
+            directory=directory,
+            backends=backends,
+            clock=clock,
+            waiting=waiting,
+            wake=wake,
+            digest_algorithm=settings.digest,
+        ),
+        reading=Reading(database, vault, directory=directory, clock=clock),
+        directory=directory,
+        clock=clock,
+        rates=Buckets(clock, rate=settings.client_rate, burst=2 * settings.client_rate),
+        at_once=AtOnce(settings.client_at_once),
+    )
+
+
+def _chores(
+    database: Database, refusals: Refusals, sealer: Sealer, clock: Clock, *, doors: bool, dispatch: bool
+) -> list[Callable[[], None]]:
+    chores: list[Callable[[], None]] = []
+    if dispatch:
+        chores += [sealer.turn, _forgetting(database, clock)]
+    if doors:
+        chores.append(refusals.flush)
+    return chores
+
+
+def _forgetting(database: Database, clock: Clock) -> Callable[[], None]:
+    last = [clock.monotonic()]
+
+    def forget() -> None:
+        """Old message notes, once a minute."""
+        if clock.monotonic() - last[0] >= 60:
+            last[0] = clock.monotonic()
+            database.again(lambda tx: messages.forget_expired(tx, clock.now()))
+
+    return forget

@@ -1,0 +1,130 @@
+"""What a department said becomes moves of the case (rules.md 23–25).
+
+Must not talk and must not know a department: words arrive canonical. Order is the department's own sequence, else
+its event time, else arrival; an equal outcome is a no-op; what would reverse a final decision goes to a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from gateway.audit.entry import as_fact
+from gateway.audit.kinds import EntryKind
+from gateway.cases.journal import Journal
+from gateway.domain.calls import Mark, Outcome, Standing, Word
+from gateway.domain.case import DECIDED, ENDED, CaseEvent, CaseState, way
+from gateway.domain.errors import IllegalMove
+from gateway.domain.records import Ask, Case, Decision, Facts
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_FINAL = frozenset({Outcome.GRANTED, Outcome.DENIED, Outcome.REFUSED_INTAKE, Outcome.WITHDRAWN})
+_STANDS_AS: dict[Outcome, frozenset[CaseState]] = {
+    Outcome.ACCEPTED: frozenset({CaseState.ACCEPTED}),
+    Outcome.REVIEWING: frozenset({CaseState.REVIEWING}),
+    Outcome.SPECIAL_STARTED: frozenset({CaseState.SPECIAL}),
+    Outcome.CORRECTION: frozenset({CaseState.CORRECTION}),
+    Outcome.GRANTED: DECIDED - {CaseState.DENIED, CaseState.REVOKED},
+    Outcome.DENIED: frozenset({CaseState.DENIED}),
+    Outcome.REFUSED_INTAKE: frozenset({CaseState.REFUSED_INTAKE}),
+    Outcome.WITHDRAWN: frozenset({CaseState.WITHDRAWN}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What hearing some words led to."""
+
+    moved: bool  # at least one event was recorded
+    over: bool  # the call has reached its end: nothing more is to be asked
+    park: str  # why a person must look, "" when nobody must
+
+
+def hear(journal: Journal, standing: Standing, *, canonical_path: Callable[[str], str]) -> Verdict:
+    """Apply a department's words to the journal's case; ``canonical_path`` turns its field names into ours."""
+    if standing.department_ref and not journal.case.department_ref:
+        journal.case = replace(journal.case, department_ref=standing.department_ref[:64])
+    moved, park = False, ""
+    for word in sorted(standing.words, key=lambda w: (w.seq, w.at or _LONG_AGO)):
+        if word.seq and word.seq <= journal.case.department_seq:
+            continue
+        why = _hear_one(journal, word, canonical_path)
+        if why is None:
+            moved = True
+        elif why:
+            park = park or why
+        if word.seq:
+            journal.case = replace(journal.case, department_seq=word.seq)
+    if park and not journal.case.parked:
+        journal.case = replace(journal.case, parked=True)
+    return Verdict(moved=moved, over=_over(journal.case), park=park)
+
+
+def _over(case: Case) -> bool:
+    return case.state in ENDED or case.state in DECIDED
+
+
+def _hear_one(journal: Journal, word: Word, canonical_path: Callable[[str], str]) -> str | None:
+    """None when the case moved, "" when there was nothing to do, else why a person must look."""
+    event = word.outcome.event
+    if event is None:
+        journal.note(EntryKind.CALLBACK_IGNORED, {"why": "unknown_word", "raw": as_fact(word.raw) or "-"})
+        return f"the department used a word we do not know: {as_fact(word.raw)}"
+    state = journal.case.state
+    if state in _STANDS_AS.get(word.outcome, frozenset()):
+        return ""
+    try:
+        steps = way(state, event)
+    except IllegalMove:
+        journal.note(
+            EntryKind.CALLBACK_IGNORED, {"why": "late_or_illegal", "said": word.outcome.value, "state": state.value}
+        )
+        if _over(journal.case) and word.outcome not in _FINAL:
+            return ""  # progress told after the end: history, no more
+        return f"the department said {word.outcome.value} of a case that is {state.value}"
+    for step in steps[:-1]:
+        journal.event(step, at=word.at)
+    _last_step(journal, steps[-1], word, canonical_path)
+    return None
+
+
+def _last_step(journal: Journal, event: CaseEvent, word: Word, canonical_path: Callable[[str], str]) -> None:
+    facts = journal.case.facts
+    ask: Ask | None = None
+    decision: Decision | None = None
+    if event is CaseEvent.CORRECTION_ASKED:
+        ask = Ask(
+            ask_no=len(facts.asks) + 1,
+            kind="correction",
+            text=word.text,
+            what=tuple(Mark(path=canonical_path(m.path), say=m.say) for m in word.marks),
+            due=word.due_on,
+        )
+        facts = replace(facts, asks=(*facts.asks, ask))
+    elif event in {CaseEvent.APPROVED, CaseEvent.DENIED}:
+        decision = Decision(
+            kind=_kind(event, facts),
+            reason=word.reason.value,
+            text=word.text,
+            decided_at=word.at or journal.case.since,
+            automatic=word.automatic,
+        )
+        facts = replace(
+            facts, decision=decision, result_follows=word.result_follows, asks=_closed(facts.asks, keep="promise")
+        )
+    elif event in {CaseEvent.REFUSED_INTAKE, CaseEvent.WITHDRAWN, CaseEvent.REVOKED}:
+        facts = replace(facts, asks=_closed(facts.asks, keep=""))
+    journal.case = replace(journal.case, facts=facts)
+    journal.event(event, at=word.at, ask=ask, decision=decision)
+
+
+def _kind(event: CaseEvent, facts: Facts) -> str:
+    if event is CaseEvent.DENIED:
+        return "refused"
+    return "granted_with_promise" if facts.missing else "granted"
+
+
+def _closed(asks: Sequence[Ask], *, keep: str) -> tuple[Ask, ...]:
+    """All questions closed, except those of the kind that outlives a decision."""
+    return tuple(a if a.kind == keep else replace(a, open=False) for a in asks)

@@ -1,0 +1,119 @@
+"""The one door of every authenticated message, whatever its operation (rules.md 4), and the way to its desk.
+
+Must not open or seal envelopes: it gets opened requests and a way to seal replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+from gateway.audit.entry import as_fact
+from gateway.audit.kinds import EntryKind
+from gateway.cases import answers
+from gateway.cases.intake import Arrival, Intake, Seal
+from gateway.cases.query import Reading
+from gateway.domain.clock import Clock
+from gateway.domain.errors import Conflict, FromCaller, NotAllowed
+from gateway.domain.reasons import Reason
+from gateway.domain.records import EntryDraft
+from gateway.domain.requests import BankReply, BankRequest, Hint, Operation
+from gateway.parties.directory import Directory
+from gateway.parties.limits import AtOnce, Buckets
+from gateway.store import messages, trail
+from gateway.store.database import Database, new_id
+from gateway.wire.messages import WireResponse
+
+
+class Desk:
+    """Notes the message, checks rights and rates, and hands it to intake or reading."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        intake: Intake,
+        reading: Reading,
+        directory: Directory,
+        clock: Clock,
+        rates: Buckets,
+        at_once: AtOnce,
+    ) -> None:
+        self._database = database
+        self._intake = intake
+        self._directory = directory
+        self._clock = clock
+        self._rates = rates
+        self._at_once = at_once
+        self._reads: dict[Operation, Callable[[BankRequest], BankReply]] = {
+            Operation.QUERY: reading.query,
+            Operation.CHANGES: reading.changes,
+            Operation.ECHO: reading.echo,
+        }
+
+    def answer(self, request: BankRequest, raw: bytes, seal: Seal, *, window: timedelta) -> WireResponse:
+        """The sealed answer to one authentic request. Raises ``Busy`` and ``OutcomeUnknown``, nothing else of ours."""
+        arrival = Arrival(request=request, raw=raw, seal=seal, window=window)
+        try:
+            with self._allowed(request):
+                if request.operation.changes_something:
+                    return self._intake.submit(arrival)
+                self._note(request.hint, window)
+                return seal(self._reads[request.operation](request))
+        except FromCaller as error:
+            return seal(self._refuse(arrival, error))
+
+    def refuse_unreadable(self, hint: Hint, reason: Reason, *, window: timedelta) -> Reason:
+        """What to tell of an authentic message that could not be read: its own reason, or that its id was used."""
+        if not (hint.authentic and hint.transport_id):
+            return reason
+        try:
+            self._note(hint, window)
+        except Conflict as error:
+            reason = error.reason
+        self._audit(hint, reason, problems=0)
+        return reason
+
+    def _allowed(self, request: BankRequest) -> AbstractContextManager[None]:
+        client = self._directory().by_id(request.hint.client_id)
+        if client is None or client.status != "active":
+            raise NotAllowed(Reason.NOT_AUTHENTIC)
+        if client.operations and request.operation.value not in client.operations:
+            raise NotAllowed(Reason.OPERATION_NOT_ALLOWED)
+        if not self._rates.take(client.client_id):
+            raise NotAllowed(Reason.TOO_MANY)
+        return self._at_once.hold(client.client_id)
+
+    def _note(self, hint: Hint, window: timedelta) -> None:
+        now = self._clock.now()
+        if hint.transport_id and not messages.note(self._database, hint, received_at=now, expires_at=now + 2 * window):
+            raise Conflict(Reason.MESSAGE_ID_REUSED)
+
+    def _refuse(self, arrival: Arrival, error: FromCaller) -> BankReply:
+        """A refused message takes no stored answer and no bank_ref, but its id stays bound to its text."""
+        request = arrival.request
+        if request.operation.changes_something and error.reason is not Reason.MESSAGE_ID_REUSED:
+            try:
+                self._note(request.hint, arrival.window)
+            except Conflict as reused:
+                error = reused
+        self._audit(request.hint, error.reason, problems=len(error.problems))
+        return answers.refusal(request.operation.value, error)
+
+    def _audit(self, hint: Hint, reason: Reason, *, problems: int) -> None:
+        reused = reason is Reason.MESSAGE_ID_REUSED
+        draft = EntryDraft(
+            kind=EntryKind.MESSAGE_REUSED if reused else EntryKind.MESSAGE_REFUSED,
+            subject=f"message:{new_id()}",
+            at=self._clock.now(),
+            actor=f"bank:{hint.bank}:{hint.client_id}",
+            facts={
+                "operation": as_fact(hint.operation) or "-",
+                "reason": reason.value,
+                "problems": str(problems),
+                "transport_id": as_fact(hint.transport_id) or "-",
+            },
+            digests={"message": hint.message_digest},
+        )
+        self._database.again(lambda tx: trail.append(tx, [trail.row(draft, 1)]))

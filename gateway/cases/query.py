@@ -1,0 +1,177 @@
+"""Reading: one case, the feed of events, a signed ping. Always fresh, filtered by bank (rules.md 3).
+
+Must not change anything. Another bank's case is the same as no case.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from gateway.cases import answers
+from gateway.cases.business import member_problems
+from gateway.cases.picture import EVENT_PLACE, read_event
+from gateway.cases.receipts import read_number
+from gateway.domain.clock import Clock, stamp
+from gateway.domain.errors import Conflict, Invalid, NotFound, Problem
+from gateway.domain.reasons import FieldCode, Reason, WarningCode
+from gateway.domain.records import Case
+from gateway.domain.requests import AnswerWarning, BankReply, BankRequest
+from gateway.parties.directory import Directory
+from gateway.signing.vault import Vault
+from gateway.store import cases, sequencer, trail
+from gateway.store.database import Database, Tx
+
+_MOST_EVENTS = 200
+_USUAL_EVENTS = 100
+
+
+class Reading:
+    """Answers the operations that only look."""
+
+    def __init__(self, database: Database, vault: Vault, *, directory: Directory, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._directory = directory
+        self._clock = clock
+
+    def query(self, request: BankRequest) -> BankReply:
+        """One case by ``receipt_no`` or ``case_ref``; with ``timeline`` also its events.
+
+        Raises ``Invalid`` or ``NotFound(CASE_UNKNOWN)``.
+        """
+        business = request.business.members
+        problems = member_problems(business, {}, {"receipt_no": _is_text, "case_ref": _is_text, "timeline": _is_bool})
+        if (request.business.text("receipt_no") == "") == (request.business.text("case_ref") == ""):
+            problems.append(Problem("receipt_no", FieldCode.MISSING, "收件编号与业务流水号须且仅须填写一项"))
+        if problems:
+            raise Invalid(problems)
+        with self._database.read() as tx:
+            case = self._find(tx, request)
+            more: dict[str, Any] = {}
+            if business.get("timeline") is True:
+                more["events"] = self._events(tx, case)
+        return answers.of_case("query", case, warnings=request.warnings, **more)
+
+    def changes(self, request: BankRequest) -> BankReply:
+        """The bank's events behind a cursor, in the sequencer's order: nothing ever appears behind one.
+
+        Raises ``Invalid`` or ``Conflict(CURSOR_UNKNOWN)``.
+        """
+        business = request.business.members
+        problems = member_problems(business, {}, {"cursor": _is_text, "limit": _is_limit, "outlet": _is_text})
+        if "cursor" not in business:
+            problems.append(Problem("cursor", FieldCode.MISSING, "须填写游标，首次为空"))
+        if problems:
+            raise Invalid(problems)
+        after = self._read_cursor(request.bank, request.business.text("cursor"))
+        limit = int(request.business.text("limit") or _USUAL_EVENTS)
+        with self._database.read() as tx:
+            rows = sequencer.feed(tx, request.bank, after, limit=limit + 1, outlet=request.business.text("outlet"))
+        shown = rows[:limit]
+        events = [self._open_event(r["case_id"], r) for r in shown]
+        last = int(shown[-1]["position"]) if shown else after
+        return BankReply(
+            operation="changes",
+            members={
+                "events": events,
+                "next": self._cursor(request.bank, last),
+                "more": len(rows) > limit,
+            },
+            warnings=request.warnings,
+        )
+
+    def echo(self, request: BankRequest) -> BankReply:
+        """A harmless signed ping: who we think is calling, and by how much the clocks differ. Raises ``Invalid``."""
+        business = request.business.members
+        problems = member_problems(business, {"text": _is_short}, {"notify": _is_bool})
+        if problems:
+            raise Invalid(problems)
+        now, hint = self._clock.now(), request.hint
+        client = self._directory().by_id(hint.client_id)
+        warnings = list(request.warnings)
+        if business.get("notify") is True:
+            warnings.append(AnswerWarning(WarningCode.MEMBER_IGNORED, "尚未登记通知地址", "notify"))
+        return BankReply(
+            operation="echo",
+            members={
+                "text": business["text"],
+                "bank": request.bank,
+                "client": hint.claimed_id,
+                "profile": hint.profile,
+                "algorithm": ",".join(client.algorithms) if client else "",
+                "key_id": hint.key_id,
+                "our_key_id": hint.answer.get("our_key_id", ""),
+                "server_time": stamp(now),
+                "skew_seconds": _skew(now, hint.sent_at),
+                "outlets": list(client.outlets) if client else [],
+            },
+            warnings=tuple(warnings),
+        )
+
+    def _find(self, tx: Tx, request: BankRequest) -> Case:
+        number = request.business.text("receipt_no")
+        case: Case | None = None
+        if number:
+            try:
+                case = cases.by_receipt(tx, self._vault, request.bank, read_number(number))
+            except ValueError:
+                case = None
+        else:
+            case = cases.by_bank_ref(tx, self._vault, request.bank, request.business.text("case_ref"))
+        if case is None:
+            raise NotFound(Reason.CASE_UNKNOWN)
+        return case
+
+    def _events(self, tx: Tx, case: Case) -> list[dict[str, Any]]:
+        rows = [r for r in trail.of_case(tx, case.case_id) if r["event_no"] is not None]
+        return [self._open_event(case.case_id, {**r, "data_key": case.data_key}) for r in rows]
+
+    def _open_event(self, case_id: str, row: Any) -> dict[str, Any]:
+        if not row["data_key"] or row["event_sealed"] is None:  # lawfully erased: the number stays
+            return {"event_no": str(row["event_no"]), "kind": "erased"}
+        place = EVENT_PLACE.format(case_id=case_id, event_no=row["event_no"])
+        return read_event(self._vault.unwrap(bytes(row["data_key"])).open(bytes(row["event_sealed"]), place))
+
+    def _cursor(self, bank: str, position: int) -> str:
+        if position < 0:
+            return ""
+        proof = self._vault.search_hash(f"cursor:{bank}", str(position)).rpartition(":")[2]
+        return f"c1.{position:x}.{proof[:24]}"
+
+    def _read_cursor(self, bank: str, cursor: str) -> int:
+        if cursor == "":
+            return -1
+        try:
+            position = int(cursor.split(".")[1], 16)
+        except (IndexError, ValueError):
+            raise Conflict(Reason.CURSOR_UNKNOWN) from None
+        if not 0 <= position < 2**62 or cursor != self._cursor(bank, position):
+            raise Conflict(Reason.CURSOR_UNKNOWN)
+        return position
+
+
+def _skew(now: datetime, sent_at: datetime | None) -> str:
+    return "" if sent_at is None else str(round((now - sent_at).total_seconds()))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 64
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 100
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_limit(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and value.isascii()
+        and value.isdigit()
+        and len(value) <= 3
+        and 1 <= int(value) <= _MOST_EVENTS
+    )

@@ -1,0 +1,245 @@
+"""Settings from the environment: one table, all errors at once, no half-set start.
+
+Must not hold secrets: they are files that ``bootstrap`` reads. ``docs/settings.md`` is made from ``TABLE``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from gateway.domain.errors import BadSettings
+
+PREFIX = "GATEWAY_"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of the table."""
+
+    name: str
+    default: str
+    meaning: str
+    read: Callable[[str], Any]
+
+
+def _choice(*values: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"write one of {', '.join(values)}")
+        return text
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"write a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError("write address:port, for example 127.0.0.1:8080")
+    return host, int(port)
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    for part in found:
+        try:
+            ip_network(part)
+        except ValueError as error:
+            raise ValueError("write networks such as 10.2.0.0/24, separated by commas") from error
+    return found
+
+
+def _database(text: str) -> str:
+    if not text.startswith(("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")):
+        raise ValueError("write sqlite:///path or postgresql://user@host/name")
+    return text
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting(
+        "PROFILE",
+        "production",
+        "production, demo or test; sandbox items and published keys only in the last two",
+        _choice("production", "demo", "test"),
+    ),
+    Setting(
+        "DATABASE_URL",
+        "sqlite:///var/gateway.db",
+        "where everything is kept: SQLite embedded, PostgreSQL when scaled",
+        _database,
+    ),
+    Setting(
+        "KEYS_DIR", "var/keys", "folder of our own private keys and the vault's key file, readable by us only", Path
+    ),
+    Setting(
+        "PEERS_FILE",
+        "var/peers.toml",
+        "addresses and settings of banks and departments; secrets are named as files",
+        Path,
+    ),
+    Setting("LISTEN", "127.0.0.1:8080", "address and port of the web doors", _listen),
+    Setting("THREADS", "16", "request threads of one web process", _whole(2, 256)),
+    Setting("WORKERS", "1", "web processes of the web command; embedded it is always one", _whole(1, 64)),
+    Setting(
+        "DRAIN_SECONDS",
+        "30",
+        "how long a stop waits for calls under way; longer than the longest call's deadline",
+        _whole(1, 600),
+    ),
+    Setting(
+        "ADDRESS_RATE",
+        "200",
+        "requests per second one address may send before anything is verified",
+        _whole(1, 100_000),
+    ),
+    Setting(
+        "CLIENT_RATE", "200", "requests per second one enrolled client may send to one process", _whole(1, 100_000)
+    ),
+    Setting("CLIENT_AT_ONCE", "32", "requests of one client that one process handles at a time", _whole(1, 1_000)),
+    Setting("TRUSTED_PROXIES", "", "networks of front proxies whose X-Forwarded-For is believed", _networks),
+    Setting("OPS_NETWORKS", "127.0.0.0/8,::1/128", "networks that may read /metrics", _networks),
+    Setting("DIGEST", "sha256", "hash of new business digests: sha256 or sm3", _choice("sha256", "sm3")),
+    Setting("LOG_ID", "ft-gov-log-1", "name of this gateway's trail, part of every checkpoint", str),
+    Setting("LOG_LEVEL", "info", "debug, info, warning or error", _choice("debug", "info", "warning", "error")),
+    Setting("LOG_FORMAT", "json", "json for machines, console for people", _choice("json", "console")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerBlock:
+    """One peer's block of the peers file, as written."""
+
+    code: str
+    values: Mapping[str, Any]
+
+    def text(self, name: str, default: str = "") -> str:
+        """A text value."""
+        return str(self.values.get(name, default))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration, frozen."""
+
+    profile: str
+    database_url: str
+    keys_dir: Path
+    peers_file: Path
+    listen: tuple[str, int]
+    threads: int
+    workers: int
+    drain_seconds: int
+    address_rate: int
+    client_rate: int
+    client_at_once: int
+    trusted_proxies: tuple[str, ...]
+    ops_networks: tuple[str, ...]
+    digest: str
+    log_id: str
+    log_level: str
+    log_format: str
+    banks: Mapping[str, PeerBlock]
+    backends: Mapping[str, PeerBlock]
+
+    @property
+    def sandbox(self) -> bool:
+        """True where sandbox items and published test keys are allowed."""
+        return self.profile in {"demo", "test"}
+
+
+_BANK_KEYS = {"signed_path_prefix"}
+_BACKEND_KEYS = {
+    "base_url",
+    "networks",
+    "deadline",
+    "max_bytes",
+    "cap",
+    "rate",
+    "threads",
+    "secrets",
+    "values",
+    "tls_ca",
+}
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Read and check everything. Raises ``BadSettings`` with one line per problem."""
+    problems: list[str] = []
+    known = {PREFIX + s.name for s in TABLE}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "TEST_"):
+            near = get_close_matches(name, known, n=1)
+            problems.append(f"{name}: no such setting" + (f"; did you mean {near[0]}" if near else ""))
+    values: dict[str, Any] = {}
+    for setting in TABLE:
+        text = environment.get(PREFIX + setting.name, setting.default)
+        try:
+            values[setting.name.lower()] = setting.read(text)
+        except ValueError as error:
+            problems.append(f"{PREFIX}{setting.name}={text!r}: {error}")
+    banks: dict[str, PeerBlock] = {}
+    backends: dict[str, PeerBlock] = {}
+    if "peers_file" in values:
+        banks, backends = _peers(values["peers_file"], problems)
+    if values.get("profile") in {"demo", "test"} and values.get("listen", ("127.0.0.1", 0))[0] not in {
+        "127.0.0.1",
+        "::1",
+        "localhost",
+    }:
+        problems.append("GATEWAY_LISTEN: the demo and test profiles listen on loopback only")
+    if problems:
+        raise BadSettings("\n".join(problems))
+    return Settings(**values, banks=banks, backends=backends)
+
+
+def _peers(path: Path, problems: list[str]) -> tuple[dict[str, PeerBlock], dict[str, PeerBlock]]:
+    if not path.exists():
+        problems.append(f"{path}: the peers file is missing; 'python -m gateway init' writes a first one")
+        return {}, {}
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{path}: {error}")
+        return {}, {}
+    problems += [
+        f"{path}: unknown table [{name}]; write [banks.CODE] or [backends.CODE]"
+        for name in data
+        if name not in {"banks", "backends"}
+    ]
+    banks = _blocks(path, "banks", data.get("banks", {}), _BANK_KEYS, problems)
+    backends = _blocks(path, "backends", data.get("backends", {}), _BACKEND_KEYS, problems)
+    problems += [
+        f"{path}: [backends.{block.code}] base_url must begin with https:// (or http:// on loopback)"
+        for block in backends.values()
+        if not block.text("base_url").startswith(("http://", "https://"))
+    ]
+    return banks, backends
+
+
+def _blocks(path: Path, table: str, data: Any, known: set[str], problems: list[str]) -> dict[str, PeerBlock]:
+    found: dict[str, PeerBlock] = {}
+    for code, values in data.items() if isinstance(data, dict) else ():
+        if not isinstance(values, dict):
+            problems.append(f"{path}: {table}.{code} must be a table")
+            continue
+        for name in values:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]}" if near else ""
+                problems.append(f"{path}: [{table}.{code}] unknown key {name}{hint}")
+        found[code] = PeerBlock(code=code, values=values)
+    return found

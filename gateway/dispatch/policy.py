@@ -1,0 +1,55 @@
+"""When to try again, and when to stop: pure functions of what has happened so far (rules.md 17, 20).
+
+Must not read a clock or a row. The durable schedule is here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gateway.catalogue.item import Sla
+
+LEASE_MARGIN = timedelta(seconds=10)  # lease = the call's total deadline and this
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 900.0
+_BREAKER_AFTER = 5  # failures in a row
+_BREAKER_FIRST = 5.0
+_BREAKER_LONGEST = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter:
+    """Spreads pauses so that held work does not come back as one wave."""
+
+    draw: Callable[[], float] = random.random
+
+    def spread(self, seconds: float) -> timedelta:
+        """Between nine and eleven tenths."""
+        return timedelta(seconds=seconds * (0.9 + 0.2 * self.draw()))
+
+
+def next_pause(failures: int, jitter: Jitter) -> timedelta:
+    """The pause after the n-th failure in a row: 1, 2, 4 … seconds, at most 15 minutes, ± a tenth."""
+    return jitter.spread(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(max(failures, 1) - 1, 20)))
+
+
+def ask_pause(deadline: timedelta, since_sent: timedelta, failures: int, jitter: Jitter) -> timedelta:
+    """When to ask after an unclear delivery: never before sent + deadline, for until then it may still arrive."""
+    return max(timedelta(0), deadline - since_sent) + next_pause(failures, jitter)
+
+
+def poll_pause(sla: Sla, age: timedelta, hint: int, jitter: Jitter) -> timedelta:
+    """When to look again at a call that is with the department: rarer as it grows older, never under its hint."""
+    seconds = age.total_seconds()
+    wish = sla.first_after if seconds < sla.first_after else max(sla.every, seconds / 10)
+    return jitter.spread(max(float(hint), min(float(sla.every_max), float(wish))))
+
+
+def breaker_opens_for(failures: int) -> timedelta:
+    """How long a lane is held after so many failures in a row; zero while it stays closed."""
+    if failures < _BREAKER_AFTER:
+        return timedelta(0)
+    return timedelta(seconds=min(_BREAKER_LONGEST, _BREAKER_FIRST * 2.0 ** min(failures - _BREAKER_AFTER, 10)))

@@ -1,0 +1,144 @@
+"""Threads over due work: one bulkhead per lane, drained on SIGTERM (rules.md 18, 22, 41).
+
+Must not know what a row means; handlers are wired by kind in ``bootstrap``. Started after any fork.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from gateway.dispatch import limits
+from gateway.domain.clock import Clock
+from gateway.domain.errors import GatewayError
+from gateway.store import work
+from gateway.store.database import Database, Tx
+
+_log = structlog.get_logger("dispatch.runner")
+_LANES_LOOK_EVERY = 0.25  # seconds between looks when nothing wakes us
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One bulkhead: its own threads, so that a slow peer never takes another's."""
+
+    name: str
+    kinds: tuple[str, ...]
+    threads: int
+    lease: timedelta
+    handle: Callable[[work.Claim, float], None]
+    claimed: Callable[[Tx, list[work.Claim]], None] = lambda _tx, _claims: None
+
+
+class Runner:
+    """Claims, hands out, drains."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lanes: Mapping[str, Lane],
+        owner: str,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._lanes = lanes
+        self._owner = owner
+        self._clock = clock
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._busy_lock = threading.Lock()
+        self._busy: dict[str, int] = dict.fromkeys(lanes, 0)
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to claim, in threads of its own."""
+        self._pools = {
+            lane.name: ThreadPoolExecutor(lane.threads, thread_name_prefix=f"lane-{lane.name}")
+            for lane in self._lanes.values()
+        }
+        self._thread = threading.Thread(target=self._claim_loop, name="dispatch-claims", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was put: look now."""
+        self._wake.set()
+
+    def drain(self, grace: float) -> bool:
+        """Stop claiming, finish what is running within ``grace`` seconds. False = something still ran.
+
+        What still runs keeps its lease; another process takes it over when that has run out.
+        """
+        self._stop.set()
+        self._wake.set()
+        end = self._clock.monotonic() + grace
+        if self._thread is not None:
+            self._thread.join(max(0.0, end - self._clock.monotonic()))
+        for pool in self._pools.values():
+            pool.shutdown(wait=False)
+        while any(self._busy.values()) and self._clock.monotonic() < end:
+            self._wake.wait(0.05)
+            self._wake.clear()
+        return not any(self._busy.values())
+
+    # -- loops ------------------------------------------------------------------------------------------------
+
+    def _claim_loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                claimed = self._claim_all()
+            except GatewayError as error:
+                _log.warning("claims.not_now", error=str(error))
+                claimed = 0
+            except Exception:
+                _log.exception("claims.failed")
+                claimed = 0
+            if not claimed:
+                self._wake.wait(_LANES_LOOK_EVERY)
+            self._wake.clear()
+
+    def _claim_all(self) -> int:
+        with self._database.read() as look:
+            ready = [name for name in work.ready_lanes(look) if name in self._lanes]
+        return sum(self._claim_lane(self._lanes[name]) for name in ready)
+
+    def _claim_lane(self, lane: Lane) -> int:
+        free = lane.threads - self._busy[lane.name]
+        if free <= 0:
+            return 0
+        started = self._clock.monotonic()  # before the claim: the deadline may only be shorter than the lease
+        claims = self._database.again(lambda tx: self._claim(tx, lane, free))
+        for claim in claims:
+            self._count(lane.name, 1)
+            self._pools[lane.name].submit(self._run, lane, claim, started)
+        return len(claims)
+
+    def _claim(self, tx: Tx, lane: Lane, free: int) -> list[work.Claim]:
+        room = limits.room(tx, lane.name, wish=free, lease=lane.lease)
+        if room.rows <= 0:
+            return []
+        claims = work.claim(tx, lane.name, owner=self._owner, lease=lane.lease, limit=room.rows, kinds=lane.kinds)
+        lane.claimed(tx, claims)
+        return claims
+
+    def _run(self, lane: Lane, claim: work.Claim, started: float) -> None:
+        try:
+            with structlog.contextvars.bound_contextvars(call_id=claim.work_id, case_id=claim.case_id):
+                lane.handle(claim, started)
+        except GatewayError as error:
+            _log.warning("work.left_to_its_lease", work_id=claim.work_id, error=str(error))
+        except Exception:
+            _log.exception("work.failed", work_id=claim.work_id)
+        finally:
+            self._count(lane.name, -1)
+            self._wake.set()
+
+    def _count(self, lane: str, change: int) -> None:
+        with self._busy_lock:
+            self._busy[lane] += change

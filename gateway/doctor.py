@@ -1,0 +1,186 @@
+"""Looks at everything a gateway needs and says what to do about each finding. Must not change anything."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway import config, registry
+from gateway.bootstrap import VAULT_FILE
+from gateway.catalogue.loader import problems as catalogue_problems
+from gateway.config import Settings
+from gateway.domain.clock import SystemClock
+from gateway.domain.errors import BadSettings, GatewayError
+from gateway.signing import selftest
+from gateway.signing.keys import KeyRing
+from gateway.signing.vault import Vault
+from gateway.store import clients, migrate, work
+from gateway.store.database import Database
+
+_DISK_WARNS = 2 * 1024**3  # bytes
+_CLOCK_WARNS = 1.0  # seconds between our clock and the database's
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``advice`` says what to do, "" when there is nothing to do."""
+
+    what: str
+    level: Level
+    says: str
+    advice: str = ""
+
+
+def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """All findings, in the order in which one would mend them."""
+    try:
+        settings = config.from_environment(environment)
+    except BadSettings as error:
+        for line in str(error).splitlines():
+            yield Finding(
+                "settings", Level.BAD, line, "correct it and run doctor again; docs/settings.md has the table"
+            )
+        return
+    yield Finding("settings", Level.OK, f"profile {settings.profile}")
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+        _crypto,
+        _keys,
+        _catalogue,
+        _database,
+        _disk,
+        _peers,
+    )
+    for check in checks:
+        try:
+            yield from check(settings)
+        except GatewayError as error:
+            yield Finding(check.__name__.strip("_"), Level.BAD, str(error), "see the message")
+
+
+def _crypto(_settings: Settings) -> Iterator[Finding]:
+    for name, ok, detail in selftest.run():
+        yield Finding(
+            f"crypto {name}",
+            Level.OK if ok else Level.BAD,
+            detail,
+            "" if ok else "this build of the crypto library must not be used: reinstall the locked dependencies",
+        )
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    try:
+        ring = KeyRing.load(settings.keys_dir, allow_published=settings.sandbox)
+        Vault.load(settings.keys_dir / VAULT_FILE)
+    except (BadSettings, OSError) as error:
+        yield Finding("keys", Level.BAD, str(error), "python -m gateway init makes a first set")
+        return
+    now = datetime.now(UTC)
+    for purpose in ("receipt", "checkpoint", *(f"answer-{bank.lower()}" for bank in registry.BANKS)):
+        try:
+            key = ring.signer(purpose, now)
+            yield Finding(f"key {purpose}", Level.OK, f"{key.key_id} ({key.algorithm})")
+        except GatewayError as error:
+            yield Finding(f"key {purpose}", Level.BAD, str(error), f"python -m gateway keys add {purpose}")
+    for purpose in ring.purposes():
+        if purpose.endswith("-sha1"):
+            yield Finding(
+                f"key {purpose}", Level.WARN, "SHA-1 answers are enrolled", "agree an end date with that client"
+            )
+    yield Finding("vault", Level.OK, "personal data can be opened and sealed")
+
+
+def _catalogue(settings: Settings) -> Iterator[Finding]:
+    found = catalogue_problems(with_sandbox=settings.sandbox)
+    for problem in found:
+        yield Finding("catalogue", Level.BAD, str(problem), "python -m gateway check-catalogue shows all of them")
+    if not found:
+        yield Finding("catalogue", Level.OK, "every item, bundle and outlet reads")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    present, needed = migrate.present(settings.database_url), migrate.needed()
+    if present != needed:
+        yield Finding("schema", Level.BAD, f"{present or 'empty'}, needed {needed}", "python -m gateway migrate")
+        return
+    yield Finding("schema", Level.OK, present)
+    database = Database(settings.database_url, SystemClock())
+    try:
+        with database.read() as tx:
+            skew = abs((tx.now() - datetime.now(UTC)).total_seconds())
+            enrolled = clients.all_clients(tx, Vault.load(settings.keys_dir / VAULT_FILE))
+            parked = sum(row["n"] for row in work.counts(tx) if row["state"] == "parked")
+        yield Finding(
+            "clock",
+            Level.OK if skew < _CLOCK_WARNS else Level.WARN,
+            f"{skew:.3f} s between this machine and the database",
+            "" if skew < _CLOCK_WARNS else "check time synchronisation on both machines",
+        )
+        yield Finding(
+            "clients",
+            Level.OK if enrolled else Level.WARN,
+            f"{len(enrolled)} enrolled",
+            "" if enrolled else "python -m gateway clients enrol --help",
+        )
+        for client in enrolled:
+            if any("sha1" in name for name in client.algorithms):
+                yield Finding(
+                    f"client {client.client_id}",
+                    Level.WARN,
+                    "still signs with SHA-1",
+                    "agree an end date with the bank",
+                )
+        yield Finding(
+            "shelf",
+            Level.WARN if parked else Level.OK,
+            f"{parked} parked",
+            "python -m gateway shelf list" if parked else "",
+        )
+    finally:
+        database.close()
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    place = Path(".")
+    if settings.database_url.startswith("sqlite:///"):
+        place = Path(settings.database_url.removeprefix("sqlite:///")).parent
+    free = shutil.disk_usage(place if place.exists() else Path(".")).free
+    yield Finding(
+        "disk",
+        Level.OK if free > _DISK_WARNS else Level.WARN,
+        f"{free / 1024**3:.1f} GiB free",
+        "" if free > _DISK_WARNS else "make room: a full disk stops intake",
+    )
+
+
+def _peers(settings: Settings) -> Iterator[Finding]:
+    if not settings.backends:
+        yield Finding("departments", Level.WARN, "none is set up", "add [backends.CODE] to the peers file")
+    for code, block in settings.backends.items():
+        place = urlsplit(block.text("base_url"))
+        port = place.port or (443 if place.scheme == "https" else 80)
+        began = time.perf_counter()
+        try:
+            socket.create_connection((place.hostname or "", port), timeout=2).close()
+            yield Finding(f"department {code}", Level.OK, f"answers in {(time.perf_counter() - began) * 1000:.0f} ms")
+        except OSError as error:
+            yield Finding(
+                f"department {code}",
+                Level.WARN,
+                f"{place.hostname}:{port}: {error.strerror or error}",
+                "calls are held and tried again; check the line and the address",
+            )

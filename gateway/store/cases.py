@@ -1,0 +1,207 @@
+"""Case rows: read, lock, save. Facts are sealed with the case's own data key.
+
+Must not decide anything: which state follows which is the desk's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from gateway.domain.calls import Mark
+from gateway.domain.case import ENDED, CaseState
+from gateway.domain.records import Ask, Case, Decision, Due, EntryDraft, Facts
+from gateway.signing.vault import DataKey, Vault
+from gateway.store import trail
+from gateway.store.database import Tx, micros, moment
+
+_CASE = "SELECT * FROM cases WHERE "
+
+FACTS_PLACE = "cases:{case_id}:facts_sealed"
+FORM_PLACE = "cases:{case_id}:form_sealed"
+
+
+def by_id(tx: Tx, vault: Vault, case_id: str) -> Case | None:
+    """The case, or none."""
+    return _read(vault, tx.one(_CASE + "case_id = :case_id", {"case_id": case_id}))
+
+
+def by_bank_ref(tx: Tx, vault: Vault, bank: str, bank_ref: str) -> Case | None:
+    """The submission's case (rules.md 1), or none."""
+    return _read(vault, tx.one(_CASE + "bank = :bank AND bank_ref = :ref", {"bank": bank, "ref": bank_ref}))
+
+
+def by_receipt(tx: Tx, vault: Vault, bank: str, receipt_no: str) -> Case | None:
+    """The bank's own case with this receipt number; another bank's is none."""
+    return _read(vault, tx.one(_CASE + "bank = :bank AND receipt_no = :no", {"bank": bank, "no": receipt_no}))
+
+
+def by_open_key(tx: Tx, vault: Vault, open_key: str) -> Case | None:
+    """The open case that holds this applicant and item, or none."""
+    return _read(vault, tx.one(_CASE + "open_key = :key", {"key": open_key}))
+
+
+def lock(tx: Tx, vault: Vault, case_id: str) -> Case:
+    """The case, locked until the transaction ends. Raises ``LookupError`` when it does not exist."""
+    suffix = " FOR UPDATE" if tx.database.is_postgres else ""
+    case = _read(vault, tx.one(_CASE + "case_id = :case_id" + suffix, {"case_id": case_id}))
+    if case is None:
+        raise LookupError(case_id)
+    return case
+
+
+def save(tx: Tx, vault: Vault, case: Case) -> None:
+    """Write back what can change; a case that ended gives its place to the next one of the same applicant and item."""
+    tx.run(
+        "UPDATE cases SET state = :state, since = :since, event_no = :event_no, entry_no = :entry_no, due_on = :due_on,"
+        " due_kind = :due_kind, withdrawal = :withdrawal, department_ref = :department_ref,"
+        " department_seq = :department_seq, parked = :parked, facts_sealed = :facts"
+        + (", open_key = NULL" if case.state in ENDED or case.state is CaseState.APPROVED else "")
+        + " WHERE case_id = :case_id",
+        {
+            "case_id": case.case_id,
+            "state": case.state.value,
+            "since": micros(case.since),
+            "event_no": case.event_no,
+            "entry_no": case.entry_no,
+            "due_on": due_text(case.due),
+            "due_kind": case.due.kind if case.due else None,
+            "withdrawal": case.withdrawal,
+            "department_ref": case.department_ref or None,
+            "department_seq": case.department_seq,
+            "parked": int(case.parked),
+            "facts": seal_facts(vault.unwrap(case.data_key), case.case_id, case.facts),
+        },
+    )
+
+
+def form(tx: Tx, vault: Vault, case: Case) -> bytes:
+    """The canonical business part the case was filed with. Raises ``LookupError`` when it was lawfully erased."""
+    row = tx.one("SELECT form_sealed FROM cases WHERE case_id = :id", {"id": case.case_id})
+    if row is None or row["form_sealed"] is None or not case.data_key:
+        raise LookupError(case.case_id)
+    return vault.unwrap(case.data_key).open(bytes(row["form_sealed"]), FORM_PLACE.format(case_id=case.case_id))
+
+
+def due_text(due: Due | None) -> str | None:
+    """``2026-11-30``, with ``?`` behind it while the calendar of that year is provisional."""
+    return None if due is None else due.on.isoformat() + ("?" if due.provisional else "")
+
+
+def seal_facts(key: DataKey, case_id: str, facts: Facts) -> bytes:
+    """The facts as ciphertext."""
+    return key.seal(json.dumps(_facts_json(facts), ensure_ascii=False).encode(), FACTS_PLACE.format(case_id=case_id))
+
+
+def _facts_json(facts: Facts) -> dict[str, Any]:
+    decision = facts.decision
+    return {
+        "asks": [
+            {
+                "ask_no": a.ask_no,
+                "kind": a.kind,
+                "text": a.text,
+                "what": [[m.path, m.say] for m in a.what],
+                "due": a.due.isoformat() if a.due else "",
+                "open": a.open,
+            }
+            for a in facts.asks
+        ],
+        "missing": [list(m) for m in facts.missing],
+        "decision": None
+        if decision is None
+        else {
+            "kind": decision.kind,
+            "reason": decision.reason,
+            "text": decision.text,
+            "decided_at": decision.decided_at.isoformat(),
+            "automatic": decision.automatic,
+        },
+        "result_follows": facts.result_follows,
+    }
+
+
+def _facts(raw: bytes) -> Facts:
+    data = json.loads(raw)
+    decision = data["decision"]
+    return Facts(
+        asks=tuple(
+            Ask(
+                ask_no=a["ask_no"],
+                kind=a["kind"],
+                text=a["text"],
+                what=tuple(Mark(path, say) for path, say in a["what"]),
+                due=date.fromisoformat(a["due"]) if a["due"] else None,
+                open=a["open"],
+            )
+            for a in data["asks"]
+        ),
+        missing=tuple((m[0], m[1]) for m in data["missing"]),
+        decision=None
+        if decision is None
+        else Decision(**{**decision, "decided_at": datetime.fromisoformat(decision["decided_at"])}),
+        result_follows=data["result_follows"],
+    )
+
+
+def _read(vault: Vault, row: Mapping[str, Any] | None) -> Case | None:
+    if row is None:
+        return None
+    case_id = row["case_id"]
+    key = bytes(row["data_key"] or b"")
+    facts = Facts()
+    if key:  # an erased case keeps its states and digests, nothing else
+        facts = _facts(vault.unwrap(key).open(bytes(row["facts_sealed"]), FACTS_PLACE.format(case_id=case_id)))
+    due = None
+    if row["due_on"]:
+        due = Due(
+            on=date.fromisoformat(row["due_on"].rstrip("?")),
+            kind=row["due_kind"],
+            provisional=row["due_on"].endswith("?"),
+        )
+    return Case(
+        case_id=case_id,
+        bank=row["bank"],
+        bank_ref=row["bank_ref"],
+        client_id=row["client_id"],
+        business_digest=row["business_digest"],
+        item=row["item"],
+        item_version=row["item_version"],
+        department=row["department"],
+        backend=row["backend"],
+        outlet=row["outlet"],
+        channel=row["channel"],
+        receipt_no=row["receipt_no"],
+        receipt=row["receipt"],
+        received_at=moment(row["received_at"]),
+        state=CaseState(row["state"]),
+        since=moment(row["since"]),
+        event_no=row["event_no"],
+        entry_no=row["entry_no"],
+        due=due,
+        withdrawal=row["withdrawal"],
+        department_ref=row["department_ref"] or "",
+        department_seq=row["department_seq"],
+        parked=bool(row["parked"]),
+        facts=facts,
+        data_key=key,
+    )
+
+
+def event_no(tx: Tx, case_id: str) -> int:
+    """The number of the case's last event, 0 when there is no such case: a cheap look."""
+    found = tx.run("SELECT event_no FROM cases WHERE case_id = :id", {"id": case_id}).scalar()
+    return int(found or 0)
+
+
+def note(
+    tx: Tx, case_id: str, kind: str, *, now: datetime, facts: Mapping[str, str], actor: str = "system:dispatch"
+) -> None:
+    """One entry that banks do not see, numbered with the case, without reading the case."""
+    number = tx.run(
+        "UPDATE cases SET entry_no = entry_no + 1 WHERE case_id = :id RETURNING entry_no", {"id": case_id}
+    ).scalar_one()
+    draft = EntryDraft(kind=kind, subject=case_id, at=now, actor=actor, facts=facts)
+    trail.append(tx, [trail.row(draft, int(number), case_id=case_id)])

@@ -1,0 +1,107 @@
+"""Refusals before the desk: counted in memory, one audit entry per (address, claimed client, cause, minute).
+
+The first twenty an hour also keep their raw bytes (rules.md 8). Must not tell the caller the cause.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from gateway.audit.entry import as_fact
+from gateway.audit.kinds import EntryKind
+from gateway.domain.clock import Clock
+from gateway.domain.records import EntryDraft
+from gateway.signing.vault import Vault
+from gateway.store import exchanges, trail
+from gateway.store.database import Database, new_id
+from gateway.wire.exchange import Exchange
+from gateway.wire.messages import WireRequest
+
+_log = structlog.get_logger("web.refusals")
+_KEPT_AN_HOUR = 20
+_MOST_KEYS = 5_000  # distinct (address, client, cause) in one minute; the rest is counted under one name
+
+Key = tuple[str, str, str, str, int]  # bank, address, claimed client, cause, minute
+
+
+class Refusals:
+    """Counts; ``flush`` writes the minutes that are over."""
+
+    def __init__(self, database: Database, vault: Vault, *, clock: Clock, count: Callable[[str, str], None]) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._count = count
+        self._lock = threading.Lock()
+        self._counts: Counter[Key] = Counter()
+        self._kept_in: tuple[int, int] = (0, 0)  # hour, how many
+
+    def note(self, bank: str, request: WireRequest, *, claimed: str, cause: str) -> None:
+        """Count one refused request and perhaps keep its bytes."""
+        self._count(bank, cause)
+        now = self._clock.now()
+        minute = int(now.timestamp() // 60)
+        with self._lock:
+            key = (bank, request.remote_addr, claimed[:64], cause, minute)
+            if key not in self._counts and len(self._counts) >= _MOST_KEYS:
+                key = (bank, "many", "many", cause, minute)
+            self._counts[key] += 1
+            hour = minute // 60
+            kept = self._kept_in[1] if self._kept_in[0] == hour else 0
+            keep = kept < _KEPT_AN_HOUR
+            if keep:
+                self._kept_in = (hour, kept + 1)
+        if keep:
+            self._keep(bank, request, cause)
+
+    def flush(self, *, everything: bool = False) -> None:
+        """Write an entry for every count whose minute is over; all of them when the process ends."""
+        this_minute = int(self._clock.now().timestamp() // 60)
+        with self._lock:
+            ready = {k: n for k, n in self._counts.items() if everything or k[4] < this_minute}
+            for key in ready:
+                del self._counts[key]
+        if not ready:
+            return
+        drafts = [
+            EntryDraft(
+                kind=EntryKind.REQUEST_REFUSED,
+                subject=f"door:{bank}:{new_id()}",
+                at=self._clock.now(),
+                actor="system:door",
+                facts={
+                    "address": as_fact(address) or "-",
+                    "claimed": as_fact(claimed) or "-",
+                    "cause": cause,
+                    "minute": str(minute),
+                    "count": str(number),
+                },
+            )
+            for (bank, address, claimed, cause, minute), number in ready.items()
+        ]
+        self._database.again(lambda tx: trail.append(tx, [trail.row(d, 1) for d in drafts]))
+
+    def _keep(self, bank: str, request: WireRequest, cause: str) -> None:
+        now = self._clock.now()
+        exchange = Exchange(
+            exchange_id=request.exchange_id or new_id(),
+            peer=bank,
+            direction="in",
+            purpose="refused",
+            case_id="",
+            call_id="",
+            started_at=request.received_at,
+            ended_at=now,
+            request=request.evidence(),
+            status=0,
+            response=b"",
+            outcome=cause,
+        )
+        try:
+            self._database.again(lambda tx: exchanges.insert(tx, self._vault, exchange))
+        except Exception as error:
+            _log.warning("refusal.not_kept", error=type(error).__name__)
