@@ -13,6 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from gateway import registry
 from gateway.cases.desk import Desk
 from gateway.cases.intake import Intake
@@ -38,7 +40,7 @@ from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
 from gateway.store import messages, work
-from gateway.store.database import Database
+from gateway.store.database import Database, micros
 from gateway.store.exchanges import ExchangeRecorder
 from gateway.store.migrate import check as check_schema
 from gateway.telemetry import Metrics
@@ -48,6 +50,9 @@ from gateway.wire.courier import Courier
 
 VAULT_FILE = "vault.key"
 _INBOX_THREADS = 4
+_WATCH_EVERY = 30.0  # seconds
+_NOBODY_CLAIMS_AFTER = 120.0
+_log = structlog.get_logger("bootstrap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +274,7 @@ def _desk(
             wake=wake,
             digest_algorithm=settings.digest,
         ),
-        reading=Reading(database, vault, directory=directory, clock=clock),
+        reading=Reading(database, vault, keys=keys, directory=directory, clock=clock),
         directory=directory,
         clock=clock,
         rates=Buckets(clock, rate=settings.client_rate, burst=2 * settings.client_rate),
@@ -282,7 +287,7 @@ def _chores(
 ) -> list[Callable[[], None]]:
     chores: list[Callable[[], None]] = []
     if dispatch:
-        chores += [sealer.turn, _forgetting(database, clock)]
+        chores += [sealer.turn, _forgetting(database, clock), _watching(database, clock)]
     if doors:
         chores.append(refusals.flush)
     return chores
@@ -298,3 +303,27 @@ def _forgetting(database: Database, clock: Clock) -> Callable[[], None]:
             database.again(lambda tx: messages.forget_expired(tx, clock.now()))
 
     return forget
+
+
+def _watching(database: Database, clock: Clock) -> Callable[[], None]:
+    last = [clock.monotonic()]
+
+    def watch() -> None:
+        """Rows that are long due and nobody claims: an unknown kind, or no worker for their lane (rules.md 22)."""
+        if clock.monotonic() - last[0] < _WATCH_EVERY:
+            return
+        last[0] = clock.monotonic()
+        with database.read() as tx:
+            now = micros(tx.now())
+            for row in work.counts(tx):
+                late = (now - row["oldest"]) / 1_000_000
+                if row["state"] == "due" and late > _NOBODY_CLAIMS_AFTER:
+                    _log.error(
+                        "work.nobody_claims",
+                        lane=row["lane"],
+                        kind=row["kind"],
+                        rows=row["n"],
+                        late_seconds=round(late),
+                    )
+
+    return watch

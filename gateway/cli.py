@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from gateway import __version__, config, registry, telemetry
@@ -20,6 +22,7 @@ from gateway.audit import verify as auditor
 from gateway.audit.kinds import EntryKind
 from gateway.audit.package import Written
 from gateway.bootstrap import VAULT_FILE, House, build
+from gateway.cases.rekey import reindex, rewrap
 from gateway.cases.timeline import timeline
 from gateway.catalogue.loader import load as load_catalogue
 from gateway.catalogue.loader import problems as catalogue_problems
@@ -31,6 +34,8 @@ from gateway.domain.records import EntryDraft
 from gateway.signing.keys import add_key, make_keys
 from gateway.signing.public_files import public_der
 from gateway.signing.vault import make_vault
+from gateway.signing.vault_file import add_index, add_kek
+from gateway.store import cases as case_rows
 from gateway.store import clients as client_rows
 from gateway.store import migrate as migrations
 from gateway.store import trail
@@ -165,6 +170,37 @@ def keys_add(purpose: str) -> None:
     """One more key for PURPOSE; it signs from now on, older ones still verify."""
     console.print(f"made key {add_key(_settings().keys_dir, purpose, valid_from=datetime.now(UTC))}")
     _next("restart the web processes, and tell the banks the new public key")
+
+
+@keys.command("rotate-vault")
+@click.option("--index", is_flag=True, help="the key of the search hashes instead of the key-encryption key")
+def keys_rotate_vault(index: bool) -> None:
+    """Add a new key to the vault's file; the old ones still open what they sealed."""
+    path = _settings().keys_dir / VAULT_FILE
+    console.print(f"made key {add_index(path) if index else add_kek(path)}")
+    _next(f"back the file up, restart every process, then python -m gateway keys {'reindex' if index else 'rewrap'}")
+
+
+@keys.command("rewrap")
+def keys_rewrap() -> None:
+    """Wrap every case's data key with the current key-encryption key; may be broken off and begun again."""
+    _rekey("data keys wrapped anew", rewrap)
+
+
+@keys.command("reindex")
+def keys_reindex() -> None:
+    """Make every search hash with the current index key; may be broken off and begun again."""
+    _rekey("search hashes made anew", reindex)
+
+
+def _rekey(what: str, change: Callable[..., int]) -> None:
+    house = _house()
+    with house.database.read() as tx:
+        total = case_rows.count(tx)
+    with Progress(console=console) as bar:
+        task = bar.add_task(what, total=total)
+        changed = change(house.database, house.vault, progress=lambda done: bar.advance(task, done))
+    console.print(f"{changed} {what}")
 
 
 @main.group()

@@ -96,7 +96,7 @@ def _keys(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"key {purpose}", Level.OK, f"{key.key_id} ({key.algorithm})")
         except GatewayError as error:
             yield Finding(f"key {purpose}", Level.BAD, str(error), f"python -m gateway keys add {purpose}")
-    for purpose in ring.purposes():
+    for purpose in ring.purposes:
         if purpose.endswith("-sha1"):
             yield Finding(
                 f"key {purpose}", Level.WARN, "SHA-1 answers are enrolled", "agree an end date with that client"

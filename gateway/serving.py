@@ -8,9 +8,9 @@ from __future__ import annotations
 import signal
 import threading
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 import structlog
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from gateway.app import create_app
@@ -52,7 +52,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> WSGIApplication:
         """Called in the worker process, after the fork."""
         self._house = build(self._settings, doors=True, dispatch=self._dispatch)
         self._house.start()

@@ -181,7 +181,7 @@ class Intake:
             department_ref="",
             department_seq=0,
             parked=False,
-            facts=_promised(business.members, item),
+            facts=replace(_promised(business.members, item), subject=(checked.doc_type, checked.doc_no)),
             data_key=key.wrapped,
         )
         event, event_digest = event_bytes(event_body(case, "received", at=now, recorded_at=now))
@@ -299,7 +299,7 @@ class Intake:
             "department_ref": None,
             "department_seq": 0,
             "parked": 0,
-            "open_key": None if second else _open_key(subject, item.code),
+            "open_key": None if second else open_key_of(subject, item.code),
             "subject_hash": subject,
             "data_key": case.data_key,
             "form_sealed": key.seal(request.business.canonical, case_rows.FORM_PLACE.format(case_id=case.case_id)),
@@ -357,20 +357,14 @@ class Intake:
             return
         subject = self._vault.search_hash(checked.doc_type, checked.doc_no)
         with self._database.read() as tx:
-            held = case_rows.by_open_key(tx, self._vault, _open_key(subject, request.business.text("item")))
+            held = case_rows.by_open_key(tx, self._vault, open_key_of(subject, request.business.text("item")))
         if held is not None:  # no foreign bank or number is shown (rules.md 11)
             raise Conflict(Reason.OPEN_CASE_EXISTS, receipt_no=held.receipt_no if held.bank == request.bank else "")
 
     def _forget_refused_note(self, request: BankRequest) -> None:
         """A refused message takes no stored answer: judged anew, its note gives way to the accepted row."""
         hint = request.hint
-        self._database.again(
-            lambda tx: tx.run(
-                "DELETE FROM message WHERE client_id = :c AND transport_id = :t AND digest = :d"
-                " AND answer_sealed IS NULL",
-                {"c": hint.client_id, "t": hint.transport_id, "d": hint.message_digest},
-            )
-        )
+        self._database.again(lambda tx: messages.forget_refused(tx, hint))
 
     # -- after it -------------------------------------------------------------------------------------------
 
@@ -389,7 +383,7 @@ class Intake:
         return response
 
 
-def _open_key(subject: str, item: str) -> str:
+def open_key_of(subject: str, item: str) -> str:
     return f"{item}:{subject}"
 
 

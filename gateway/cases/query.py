@@ -18,6 +18,7 @@ from gateway.domain.reasons import FieldCode, Reason, WarningCode
 from gateway.domain.records import Case
 from gateway.domain.requests import AnswerWarning, BankReply, BankRequest
 from gateway.parties.directory import Directory
+from gateway.signing.keys import KeyAway, KeyRing
 from gateway.signing.vault import Vault
 from gateway.store import cases, sequencer, trail
 from gateway.store.database import Database, Tx
@@ -29,9 +30,10 @@ _USUAL_EVENTS = 100
 class Reading:
     """Answers the operations that only look."""
 
-    def __init__(self, database: Database, vault: Vault, *, directory: Directory, clock: Clock) -> None:
+    def __init__(self, database: Database, vault: Vault, *, keys: KeyRing, directory: Directory, clock: Clock) -> None:
         self._database = database
         self._vault = vault
+        self._keys = keys
         self._directory = directory
         self._clock = clock
 
@@ -101,13 +103,20 @@ class Reading:
                 "profile": hint.profile,
                 "algorithm": ",".join(client.algorithms) if client else "",
                 "key_id": hint.key_id,
-                "our_key_id": hint.answer.get("our_key_id", ""),
+                "our_key_id": hint.answer.get("our_key_id") or self._answer_key(request.bank, now),
                 "server_time": stamp(now),
                 "skew_seconds": _skew(now, hint.sent_at),
                 "outlets": list(client.outlets) if client else [],
             },
             warnings=tuple(warnings),
         )
+
+    def _answer_key(self, bank: str, at: datetime) -> str:
+        """The key our answers to this bank are signed with, unless its dialect named another one."""
+        try:
+            return self._keys.signer(f"answer-{bank.lower()}", at).key_id
+        except KeyAway:
+            return ""  # sealing will say that it cannot sign
 
     def _find(self, tx: Tx, request: BankRequest) -> Case:
         number = request.business.text("receipt_no")

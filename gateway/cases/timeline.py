@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.cases.receipts import read_number
 from gateway.domain.errors import NotFound
 from gateway.domain.reasons import Reason
-from gateway.store import trail
+from gateway.store import cases, trail
 from gateway.store.database import Database
 
 
@@ -30,10 +30,10 @@ def timeline(database: Database, receipt_no: str) -> list[Line]:
     except ValueError:
         raise NotFound(Reason.CASE_UNKNOWN) from None
     with database.read() as tx:
-        found = tx.one("SELECT case_id FROM cases WHERE receipt_no = :no", {"no": number})
-        if found is None:
+        case_id = cases.id_of_receipt(tx, number)
+        if not case_id:
             raise NotFound(Reason.CASE_UNKNOWN)
-        rows = trail.of_case(tx, found["case_id"])
+        rows = trail.of_case(tx, case_id)
     lines = []
     for row in rows:
         entry = json.loads(row["canonical"])

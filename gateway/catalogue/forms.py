@@ -1,8 +1,8 @@
 """An item's form: every field and every rule of it, all problems at once.
 
 Must not know the rest of a submission, nor a wire. The judges and rules of an item version are built at its first use
-and kept. They are plain closures and not a validation library's schema: the same check costs about 2 µs a field there
-and 0.5 µs here, and the whole of intake has 250 µs.
+and kept. They are plain closures and not a marshmallow schema: six fields with the same judges take 17 µs there and
+6.6 µs here, and a whole submission of some 130 values has 250 µs (135 µs measured).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from gateway.catalogue.item import Catalogue, Item, Rule
 from gateway.catalogue.kinds.block import Block
 from gateway.catalogue.kinds.fields import Tables, block_of
 from gateway.catalogue.kinds.notes import Finding, Notes
-from gateway.catalogue.rules import Check, Facts, Scope, build
+from gateway.catalogue.rule_facts import Facts, Scope
+from gateway.catalogue.rules import Check, build
 from gateway.domain.errors import Problem
 from gateway.domain.reasons import FieldCode
 

@@ -85,7 +85,7 @@ def read_item(row: Table, path: PurePath, *, world: World, sheet: Sheet, digest:
     materials = read_materials(row, ITEM_MATERIAL, sheet)
     scope = Scope(fields, world.row_types, [material.id for material in materials])
     rules = RuleReader(codes, world.network, sheet).read(row, "rules", scope, judge)
-    level, key = read_routing(row, fields, sheet)
+    level, key = read_routing(row, fields, departments=codes.departments, sheet=sheet)
     windows = read_windows(row, sheet)
     result = table_of(row, "result", _RESULT, sheet=sheet) or row.empty()
     known(result, "type", codes.result_types, sheet=sheet)
@@ -154,7 +154,7 @@ def _name_fits(row: Table, path: PurePath, sheet: Sheet) -> None:
     if code is None:
         return
     if not CODE.fullmatch(code) or len(code) > 20:
-        sheet.add(row.mark("code"), f"code {code}", "write capitals and digits with hyphens, like FT-EDU-001")
+        sheet.add(row.mark("code"), f"code {code}", "write capitals and digits with hyphens, like AA-BBB-001")
     allowed = [code, f"{code}@{version}"]
     if path.stem not in allowed:
         sheet.add(

@@ -11,13 +11,13 @@ from datetime import date
 from typing import Any
 
 from gateway.catalogue.convert import CONVERTERS
-from gateway.catalogue.item import Example, Field, Route, Window
+from gateway.catalogue.item import Department, Example, Field, Route, Window
 from gateway.catalogue.outlets import Network
 from gateway.catalogue.problem import Mark, Sheet, nearest
 from gateway.catalogue.shape import Shape, known_all, rows_of, table_of, texts_of
 from gateway.catalogue.yaml_marks import Listing, Table, plain
 
-STREET_LEVEL, STREET_BACKEND = "street", "FT_STREET"
+STREET_LEVEL = "street"
 LEVELS = frozenset({"district", STREET_LEVEL})
 
 _WINDOW = Shape("window", "from:text to:text")
@@ -64,18 +64,24 @@ def _month_day(row: Table, key: str, year: int, *, sheet: Sheet) -> tuple[int, i
     return None
 
 
-def read_routing(row: Table, fields: Mapping[str, Field], sheet: Sheet) -> tuple[str, str]:
-    """Level and key; a street item goes to the streets' back-end by a required field of type street."""
+def read_routing(
+    row: Table, fields: Mapping[str, Field], *, departments: Mapping[str, Department], sheet: Sheet
+) -> tuple[str, str]:
+    """Level and key; a street item goes to a department of that level by a required field of type street."""
     routing = table_of(row, "routing", _ROUTING, sheet=sheet)
     if routing is None:
         return "", ""
     level, key = routing.get("level", ""), routing.get("key", "")
     if level and level not in LEVELS:
         sheet.add(routing.mark("level"), f"unknown level {level}", nearest(level, LEVELS))
-    to_street = row.get("backend") == STREET_BACKEND
+    of_streets = sorted(code for code, d in departments.items() if d.level == STREET_LEVEL)
+    backend = row.get("backend")
+    to_street = backend in of_streets
     if level == STREET_LEVEL:
         if "backend" in row and not to_street:
-            sheet.add(row.mark("backend"), "routing.level is street", f"write {STREET_BACKEND}, or another level")
+            sheet.add(
+                row.mark("backend"), "routing.level is street", f"write {' or '.join(of_streets)}, or another level"
+            )
         streets = [f.name for f in fields.values() if f.type == "street" and f.required]
         if "key" not in routing and "key" not in routing.broken:
             sheet.add(routing.at, "routing.level street without key", "write key: with a required field of type street")
@@ -83,7 +89,7 @@ def read_routing(row: Table, fields: Mapping[str, Field], sheet: Sheet) -> tuple
             sheet.add(routing.mark("key"), f"key {key} is no required field of type street", nearest(key, streets))
     elif level in LEVELS:
         if to_street:
-            sheet.add(routing.mark("level"), f"backend is {STREET_BACKEND}", "write level: street and its key")
+            sheet.add(routing.mark("level"), f"backend is {backend}", "write level: street and its key")
         if "key" in routing:
             sheet.add(routing.key_mark("key"), f"key means nothing at level {level}", "leave key out")
     return level, key

@@ -7,13 +7,14 @@ side is not judged, outside its days neither. Meanings: the rule shapes at the h
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from operator import ge, gt, le, lt
 from typing import Any
 
-from gateway.catalogue.item import Condition, Field, Outlet, Rule
+from gateway.catalogue.item import Outlet, Rule
 from gateway.catalogue.kinds.typed import add_period, constant, first_day, month_of, plain_number
+from gateway.catalogue.rule_facts import EMPTY, Facts, Scope, all_of
 from gateway.domain.reasons import FieldCode
 
 SUBMISSION_DAY = "submission_day"
@@ -21,52 +22,9 @@ BEFORE_START = "before_start_with_submission_day"
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {"lt": lt, "le": le, "gt": gt, "ge": ge}
 _WEEKDAYS = {"saturday": (5,), "sunday": (6,)}
-_EMPTY: tuple[object, ...] = (None, "", [])
-
-
-@dataclass(slots=True)
-class Facts:
-    """What rules look at: typed values, the names given but invalid, the submission day and the submitting bank."""
-
-    values: Mapping[str, Any]
-    day: date
-    wrong: frozenset[str] = frozenset()
-    bank: str = ""
-
-    def filled(self, name: str) -> bool:
-        """Given, rightly or wrongly."""
-        return name in self.wrong or self.values.get(name) not in _EMPTY
-
-    def get(self, name: str) -> Any:
-        """The typed value, or none where it is empty or invalid."""
-        return None if name in self.wrong else self.values.get(name)
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The fields a rule may name, the columns of their rows, and the outlets of the house."""
-
-    fields: Mapping[str, Field]
-    row_types: Mapping[str, tuple[Field, ...]] = field(default_factory=dict)
-    outlets: Mapping[str, Outlet] = field(default_factory=dict)
-
-    def type_of(self, name: str) -> str:
-        """The type of a field or of ``rows.column``; "" when there is none here, for example a later output."""
-        owner, _, column = name.partition(".")
-        found = self.fields.get(owner)
-        if found is not None and column:
-            found = next((f for f in self.row_types.get(found.type, ()) if f.name == column), None)
-        return found.type if found else ""
-
-    def inside(self, name: str) -> Scope:
-        """The scope of one row of the list field ``name``."""
-        found = self.fields.get(name.partition(".")[0])
-        columns = self.row_types.get(found.type, ()) if found else ()
-        return Scope({column.name: column for column in columns})
 
 
 Broken = Callable[[Facts], bool]
-Holds = Callable[[Facts], bool | None]  # none: cannot be told, because the subject is invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,57 +51,6 @@ def build(rule: Rule, scope: Scope) -> Check:
     code = FieldCode.SUM_WRONG if rule.shape == "sum_equals" else FieldCode.RULE_BROKEN
     material = str(rule.args["material"]) if rule.shape == "material_required_when" else ""
     return Check(rule.id, code, rule.message, shape if plain else broken, material)
-
-
-def all_of(conditions: tuple[Condition, ...], scope: Scope) -> Holds:
-    """True when every condition holds, also when there is none; none when one cannot be told."""
-    tests = [_condition(one, scope) for one in conditions]
-
-    def holds(facts: Facts) -> bool | None:
-        told = [test(facts) for test in tests]
-        return False if False in told else None if None in told else True
-
-    return holds
-
-
-def _condition(one: Condition, scope: Scope) -> Holds:
-    if one.kind == "filled":
-        wanted = bool(one.values[0]) if one.values else True
-        return lambda facts: facts.filled(one.subject) is wanted
-    if one.kind == "differs_from":
-        other = str(one.values[0])
-        return lambda facts: _differ(facts, one.subject, other)
-    type_ = scope.type_of(one.subject)
-    listed = tuple(constant(type_, value) for value in one.values)
-    if one.kind in {"any_in", "all_in"}:
-        return _rows_in(one.subject, listed, need_all=one.kind == "all_in")
-
-    def told(facts: Facts) -> bool | None:
-        if one.subject in facts.wrong:
-            return None
-        inside = facts.values.get(one.subject) in listed
-        return inside if one.kind == "in" else not inside
-
-    return told
-
-
-def _differ(facts: Facts, left: str, right: str) -> bool | None:
-    if left in facts.wrong or right in facts.wrong:
-        return None
-    one, other = facts.get(left), facts.get(right)
-    return one is not None and other is not None and one != other
-
-
-def _rows_in(subject: str, listed: tuple[Any, ...], *, need_all: bool) -> Holds:
-    owner, _, column = subject.partition(".")
-
-    def told(facts: Facts) -> bool | None:
-        if owner in facts.wrong:
-            return None
-        inside = [row.get(column) in listed for row in facts.get(owner) or ()]
-        return bool(inside) and all(inside) if need_all else any(inside)
-
-    return told
 
 
 def _picked(rule: Rule, scope: Scope, owner: str) -> Callable[[Facts], list[dict[str, Any]] | None]:
@@ -207,7 +114,7 @@ def _differs(rule: Rule, _scope: Scope) -> Broken:
 
     def broken(facts: Facts) -> bool:
         one, other = facts.get(left), facts.get(right)
-        return one not in _EMPTY and other not in _EMPTY and one == other
+        return one not in EMPTY and other not in EMPTY and one == other
 
     return broken
 
@@ -227,7 +134,7 @@ def _value_in(rule: Rule, scope: Scope) -> Broken:
 
     def broken(facts: Facts) -> bool:
         value = facts.get(name)
-        return value not in _EMPTY and value not in listed
+        return value not in EMPTY and value not in listed
 
     return broken
 
@@ -239,7 +146,7 @@ def _limit(rule: Rule, scope: Scope) -> Broken:
     pick = _picked(rule, scope, owner)
 
     def beyond(value: Any) -> bool:
-        number = None if value in _EMPTY else read(value)
+        number = None if value in EMPTY else read(value)
         return number is not None and ((low is not None and number < low) or (high is not None and number > high))
 
     def broken(facts: Facts) -> bool:
@@ -312,7 +219,7 @@ def _part_equals(rule: Rule, _scope: Scope) -> Broken:
 
     def broken(facts: Facts) -> bool:
         value, beside = facts.get(name), facts.get(other)
-        if value in _EMPTY or beside in _EMPTY:
+        if value in EMPTY or beside in EMPTY:
             return False
         return str(value)[start:end] != str(codes.get(str(beside), beside))
 
@@ -324,7 +231,7 @@ def _own_outlet(rule: Rule, scope: Scope) -> Broken:
 
     def broken(facts: Facts) -> bool:
         code = facts.get(name)
-        if code in _EMPTY:
+        if code in EMPTY:
             return False
         outlet = scope.outlets.get(code)
         return outlet is None or service not in outlet.services or (facts.bank != "" and outlet.bank != facts.bank)

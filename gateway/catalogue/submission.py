@@ -15,7 +15,7 @@ from gateway.catalogue.forms import form_of, judge
 from gateway.catalogue.item import Catalogue, Item, Outlet
 from gateway.catalogue.kinds.notes import Finding, Notes
 from gateway.catalogue.kinds.values import offered_from
-from gateway.catalogue.rules import Facts
+from gateway.catalogue.rule_facts import Facts
 from gateway.catalogue.submission_members import read_stamp_or_none
 from gateway.catalogue.submission_papers import Promised, check_files, check_papers
 from gateway.catalogue.submission_parts import Parts, build_parts

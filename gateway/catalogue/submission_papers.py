@@ -48,18 +48,19 @@ def check_papers(
 
     ``raw`` is the business part as received: a member that could not be read is given all the same.
     """
-    promised = _materials(filing, raw, required)
-    return _promise(filing, promised, promise_limit)
+    promised, complete = _materials(filing, raw, required)
+    return _promise(filing, promised, promise_limit, complete=complete)
 
 
-def _materials(filing: Filing, raw: Mapping[str, Any], required: Sequence[str]) -> list[str]:
+def _materials(filing: Filing, raw: Mapping[str, Any], required: Sequence[str]) -> tuple[list[str], bool]:
+    """The ids promised for later, and whether every material could be read far enough to say so."""
     say = filing.notes.say
     listed = filing.read.get("materials")
     if listed is None:
-        return []
+        return [], False
     asked = {one.id: one for one in filing.item.materials if not one.produced_by}
     seen: set[str] = set()
-    unread = False
+    unread = untold = False
     promised = []
     for index, one in enumerate(listed):
         at = f"materials[{index}]"
@@ -75,6 +76,7 @@ def _materials(filing: Filing, raw: Mapping[str, Any], required: Sequence[str]) 
         seen.add(material.id)
         how = one.get("how")
         if how is None:
+            untold = True
             continue
         _members(filing, raw["materials"][index], how, at)
         if how == "e_certificate" and not material.e_cert:
@@ -87,7 +89,7 @@ def _materials(filing: Filing, raw: Mapping[str, Any], required: Sequence[str]) 
             if (material.required or material.id in required) and material.id not in seen:
                 message = f"缺少材料{material.id}（{material.name}）"
                 say(FieldCode.MATERIAL_MISSING, message, f"materials.{material.id}")
-    return promised
+    return promised, not (unread or untold)
 
 
 def _deferrable(filing: Filing, material: Material, at: str) -> None:
@@ -105,7 +107,7 @@ def _members(filing: Filing, given: Mapping[str, Any], how: str, at: str) -> Non
             filing.notes.say(FieldCode.UNKNOWN_MEMBER, "该提交方式没有这一项", f"{at}.{name}")
 
 
-def _promise(filing: Filing, promised: list[str], limit: date | None) -> tuple[Promised, ...]:
+def _promise(filing: Filing, promised: list[str], limit: date | None, *, complete: bool) -> tuple[Promised, ...]:
     say = filing.notes.say
     if not filing.given("promise"):
         if promised:
@@ -120,7 +122,7 @@ def _promise(filing: Filing, promised: list[str], limit: date | None) -> tuple[P
         if one is None or "id" not in one:
             continue
         at = f"promise.materials[{index}]"
-        if one["id"] not in promised:
+        if complete and one["id"] not in promised:
             say(FieldCode.NOT_IN_LIST, "该材料不在容缺之列", f"{at}.id")
         elif ids[one["id"]] > 1:
             say(FieldCode.DUPLICATE_ROW, "同一材料只能承诺一次", f"{at}.id")

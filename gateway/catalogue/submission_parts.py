@@ -18,7 +18,8 @@ from gateway.catalogue.kinds.block import Block, Member, rows
 from gateway.catalogue.kinds.fields import address, block_of
 from gateway.catalogue.kinds.notes import Judge, Notes
 from gateway.catalogue.kinds.values import choice, day, flag, pattern, string, whole, words
-from gateway.catalogue.rules import Check, Scope
+from gateway.catalogue.rule_facts import Scope
+from gateway.catalogue.rules import Check
 from gateway.catalogue.submission_members import as_it_is, certificate_no, digest, ext, slip_no, stamp
 from gateway.domain.reasons import FieldCode
 

@@ -106,6 +106,8 @@ def _agent(filing: Filing, birth: date | None) -> None:
     if not filing.item.agent_allowed:
         say(FieldCode.AGENT_NOT_ALLOWED, "该事项须由本人办理，不得代办", "agent")
         return
+    if "agent" not in filing.read:
+        return
     authorisation = agent.get("authorisation")
     if authorisation is None:
         badly = any(at.startswith("agent.authorisation") for at, _, _ in filing.notes.problems)
@@ -231,7 +233,7 @@ def _signature(filing: Filing) -> None:
     if not filing.given("agent"):
         fits = signer == "applicant"
     elif signer == "guardian":
-        fits = filing.part("agent").get("relation") in GUARDIANS
+        fits = filing.part("agent").get("relation", "guardian") in GUARDIANS
     else:
         fits = signer == "agent"
     if not fits:

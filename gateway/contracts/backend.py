@@ -35,6 +35,8 @@ class BackendTraits:
 class Line(Protocol):
     """The courier, bound to one back-end and one attempt: the only way out."""
 
+    exchange_id: str  # of the latest exchange record, "" before the first
+
     def send(self, request: OutboundRequest) -> WireResponse:
         """Send once within the attempt's total deadline.
 

@@ -7,7 +7,7 @@ what an answer means. Which state follows is the desk's decision.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -94,7 +94,7 @@ class Calls:
             if claim.stage == work.POLL:
                 continue
             kind = EntryKind.CALL_ATTEMPTED if claim.stage == work.SENDING else EntryKind.CALL_ASKED
-            if claim.stage == work.ASK and claim.failures == 0 and claim.unknown_finds == 0:
+            if claim.taken_over:
                 kind = EntryKind.CALL_TAKEN_OVER
             cases.note(
                 tx,
@@ -135,6 +135,7 @@ class Calls:
                 return Answer(standing=peer.backend.submit(call, line))
             return Answer(standing=self._ask(peer.backend, call, line))
         except FromPeer as error:
+            error.exchange_id = error.exchange_id or line.exchange_id  # so that a person finds the raw bytes
             return Answer(error=error)
         except Exception as error:
             _log.exception("call.peer_failed", call_id=claim.work_id, peer=claim.lane)
@@ -148,9 +149,9 @@ class Calls:
 
     def _record(self, tx: Tx, claim: work.Claim, peer: Peer, item: Item, answer: Answer) -> None:
         if claim.stage == work.POLL and answer.error is None and answer.standing is not None:
-            with_news = self._has_news(tx, claim, answer.standing)
-            if not with_news:
-                self._look_again(tx, claim, item, answer.standing)
+            pause = self._until_next_look(claim, item, answer.standing)
+            if not self._has_news(tx, claim, answer.standing) and not self._over_time(claim, pause):
+                work.again(tx, claim, after=pause, stage=work.POLL, failures=0)
                 work.Lanes.answered(tx, claim.lane)
                 return
         case = cases.lock(tx, self._vault, claim.case_id)
@@ -165,7 +166,9 @@ class Calls:
 
     def _has_news(self, tx: Tx, claim: work.Claim, standing: Standing) -> bool:
         case = cases.by_id(tx, self._vault, claim.case_id)
-        return case is None or any(w.seq == 0 or w.seq > case.department_seq for w in standing.words)
+        if case is None or (standing.department_ref and not case.department_ref):
+            return True
+        return any(w.seq == 0 or w.seq > case.department_seq for w in standing.words)
 
     def _record_standing(self, tx: Tx, claim: work.Claim, item: Item, journal: Journal, standing: Standing) -> None:
         facts = {"call": claim.work_id, "stage": claim.stage}
@@ -174,21 +177,18 @@ class Calls:
         journal.note(EntryKind.CALL_ANSWERED, facts)
         verdict = hear(journal, standing, canonical_path=canonical_path(item))
         work.Lanes.answered(tx, claim.lane)
+        pause = self._until_next_look(claim, item, standing)
         if verdict.park:
-            journal.note(EntryKind.CALL_PARKED, {"call": claim.work_id, "why": as_fact(verdict.park)})
-            work.park(tx, claim, note=verdict.park)
+            _park(tx, claim, journal, why=verdict.park, note=verdict.park)
         elif verdict.over:
             work.done(tx, claim, note="decided")
+        elif self._over_time(claim, pause):
+            _park(tx, claim, journal, why="out_of_time", note="no decision by the promised date")
         else:
-            self._look_again(tx, claim, item, standing)
+            work.again(tx, claim, after=pause, stage=work.POLL, failures=0)
 
-    def _look_again(self, tx: Tx, claim: work.Claim, item: Item, standing: Standing) -> None:
-        age = self._clock.now() - claim.created_at
-        pause = poll_pause(item.sla, age, standing.ask_again, self._jitter)
-        if self._over_time(claim, pause):
-            self._give_up(tx, claim, "no decision by the promised date")
-            return
-        work.again(tx, claim, after=pause, stage=work.POLL, failures=0)
+    def _until_next_look(self, claim: work.Claim, item: Item, standing: Standing) -> timedelta:
+        return poll_pause(item.sla, self._clock.now() - claim.created_at, standing.ask_again, self._jitter)
 
     def _record_unknown(self, tx: Tx, claim: work.Claim, peer: Peer, journal: Journal) -> None:
         """The department says it does not know the call."""
@@ -197,8 +197,7 @@ class Calls:
         work.Lanes.answered(tx, claim.lane)
         if claim.stage == work.POLL:
             # It took the call once and has lost it: sending again is a person's decision.
-            journal.note(EntryKind.CALL_PARKED, {"call": claim.work_id, "why": "forgotten"})
-            work.park(tx, claim, note="the department no longer knows a call it had taken")
+            _park(tx, claim, journal, why="forgotten", note="the department no longer knows a call it had taken")
         elif peer.backend.traits.repeat_safe or (finds >= _UNKNOWN_FINDS and peer.backend.traits.finds_by_our_id):
             work.again(tx, claim, after=timedelta(0), stage=work.SEND, failures=claim.failures)
         elif peer.backend.traits.finds_by_our_id:
@@ -211,8 +210,7 @@ class Calls:
                 unknown_finds=finds,
             )
         else:
-            journal.note(EntryKind.CALL_PARKED, {"call": claim.work_id, "why": "may_have_arrived"})
-            work.park(tx, claim, note="it may have arrived and cannot be asked about")
+            _park(tx, claim, journal, why="may_have_arrived", note="it may have arrived and cannot be asked about")
 
     def _record_error(self, tx: Tx, claim: work.Claim, peer: Peer, journal: Journal, error: FromPeer) -> None:
         facts = {"call": claim.work_id, "stage": claim.stage, "why": as_fact(error.text) or type(error).__name__}
@@ -220,8 +218,9 @@ class Calls:
             facts["exchange"] = error.exchange_id
         if isinstance(error, Refused | NotUnderstood | NotAuthentic):
             journal.note(EntryKind.CALL_FAILED, facts)
-            journal.note(EntryKind.CALL_PARKED, {"call": claim.work_id, "why": type(error).__name__})
-            work.park(tx, claim, note=f"{type(error).__name__}: {error.text}")
+            _park(tx, claim, journal, why=type(error).__name__, note=f"{type(error).__name__}: {error.text}")
+            if isinstance(error, Refused):  # turned down is answered: the peer is there
+                work.Lanes.answered(tx, claim.lane)
             return
         limits.failed(tx, claim.lane)
         failures = claim.failures + 1
@@ -236,22 +235,18 @@ class Calls:
             stage = work.SEND if claim.stage == work.SENDING else claim.stage
             finds = claim.unknown_finds
         if self._over_time(claim, after):
-            journal.note(EntryKind.CALL_PARKED, {"call": claim.work_id, "why": "out_of_time"})
-            work.park(tx, claim, note=f"out of time: {error.text}")
+            _park(tx, claim, journal, why="out_of_time", note=f"out of time: {error.text}")
             return
         work.again(
             tx, claim, after=after, stage=stage, failures=failures, unknown_finds=finds, note=type(error).__name__
         )
 
-    def _give_up(self, tx: Tx, claim: work.Claim, why: str) -> None:
-        cases.note(
-            tx,
-            claim.case_id,
-            EntryKind.CALL_PARKED,
-            now=self._clock.now(),
-            facts={"call": claim.work_id, "why": as_fact(why)},
-        )
-        work.park(tx, claim, note=why)
-
     def _over_time(self, claim: work.Claim, pause: timedelta) -> bool:
         return claim.give_up_at is not None and self._clock.now() + pause > claim.give_up_at
+
+
+def _park(tx: Tx, claim: work.Claim, journal: Journal, *, why: str, note: str) -> None:
+    """To a person: the row to the shelf, the case marked, an entry in the case's own story."""
+    journal.note(EntryKind.CALL_PARKED, {"call": claim.work_id, "why": as_fact(why)})
+    journal.case = replace(journal.case, parked=True)
+    work.park(tx, claim, note=as_fact(note))  # a department's text may hold what a text column refuses

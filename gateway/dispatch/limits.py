@@ -42,7 +42,7 @@ def room(tx: Tx, lane: str, *, wish: int, lease: timedelta) -> Room:
 
 def _from_bucket(tx: Tx, lane: str, state: work.LaneState, wish: int, now: int) -> int:
     full = state.rate * 1000  # one second's worth, in thousandths
-    since = (now - state.refilled_at) if state.refilled_at else _SECOND
+    since = max(0, now - state.refilled_at) if state.refilled_at else _SECOND  # a clock set back takes nothing away
     tokens = min(full, state.tokens + since * state.rate * 1000 // _SECOND)
     granted = min(wish, tokens // 1000)
     work.Lanes.take_tokens(tx, lane, tokens=tokens - granted * 1000, refilled_at=now)
@@ -50,8 +50,9 @@ def _from_bucket(tx: Tx, lane: str, state: work.LaneState, wish: int, now: int) 
 
 
 def failed(tx: Tx, lane: str) -> None:
-    """One more failure in a row of this lane's peer."""
+    """One more failure in a row of this lane's peer; those under way when the breaker opened count as one."""
     state = work.lock_lane(tx, lane)
-    if state is not None:
-        failures = state.failures + 1
-        work.Lanes.failed(tx, lane, failures=failures, open_for=breaker_opens_for(failures))
+    if state is None or state.open_until > micros(tx.now()):
+        return
+    failures = state.failures + 1
+    work.Lanes.failed(tx, lane, failures=failures, open_for=breaker_opens_for(failures))

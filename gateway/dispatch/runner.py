@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -21,6 +23,7 @@ from gateway.store.database import Database, Tx
 
 _log = structlog.get_logger("dispatch.runner")
 _LANES_LOOK_EVERY = 0.25  # seconds between looks when nothing wakes us
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +94,26 @@ class Runner:
 
     def _claim_loop(self) -> None:
         while not self._stop.is_set():
-            try:
-                claimed = self._claim_all()
-            except GatewayError as error:
-                _log.warning("claims.not_now", error=str(error))
-                claimed = 0
-            except Exception:
-                _log.exception("claims.failed")
-                claimed = 0
+            claimed = 0
+            for lane in self._guarded(self._ready, []):
+                claimed += self._guarded(partial(self._claim_lane, lane), 0)  # one lane's trouble is not another's
             if not claimed:
                 self._wake.wait(_LANES_LOOK_EVERY)
             self._wake.clear()
 
-    def _claim_all(self) -> int:
+    @staticmethod
+    def _guarded(act: Callable[[], T], otherwise: T) -> T:
+        try:
+            return act()
+        except GatewayError as error:
+            _log.warning("claims.not_now", error=str(error))
+        except Exception:
+            _log.exception("claims.failed")
+        return otherwise
+
+    def _ready(self) -> list[Lane]:
         with self._database.read() as look:
-            ready = [name for name in work.ready_lanes(look) if name in self._lanes]
-        return sum(self._claim_lane(self._lanes[name]) for name in ready)
+            return [self._lanes[name] for name in work.ready_lanes(look) if name in self._lanes]
 
     def _claim_lane(self, lane: Lane) -> int:
         free = lane.threads - self._busy[lane.name]

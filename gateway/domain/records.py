@@ -54,6 +54,7 @@ class Facts:
     missing: tuple[tuple[str, str], ...] = ()  # promised material id, until
     decision: Decision | None = None
     result_follows: bool = False
+    subject: tuple[str, str] = ("", "")  # document type and normalised number, for new search hashes
 
 
 @dataclass(frozen=True, slots=True)

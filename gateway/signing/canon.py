@@ -92,26 +92,31 @@ _DIGESTS: dict[str, Callable[[bytes], str]] = {"sha256": _sha256_hex, "sm3": sm3
 
 def _names_are_ascii(value: Any) -> bool:
     """Level by level, so a deep or endless value cannot exhaust the stack. Raises ``NotCanonical``."""
-    ascii_only = True
-    level = [value]
+    names: list[str] = []
+    level = [value] if type(value) is not str else []
     for _ in range(MAX_DEPTH):
-        deeper: list[Any] = []
-        for node in level:
-            kind = type(node)
-            if kind is dict:
-                try:
-                    ascii_only = "".join(node).isascii() and ascii_only
-                except TypeError:
-                    raise NotCanonical("a member name that is not a string") from None
-                deeper += [inner for inner in node.values() if type(inner) is not str]
-            elif kind is list:
-                deeper += [inner for inner in node if type(inner) is not str]
-            elif kind is not bool and kind is not str:
-                raise NotCanonical(f"a value of type {kind.__name__}")
-        if not deeper:
-            return ascii_only
-        level = deeper
-    raise NotCanonical(f"deeper than {MAX_DEPTH} levels")
+        objects = [node for node in level if type(node) is dict]
+        lists = [node for node in level if type(node) is list]
+        if len(objects) + len(lists) < len(level):
+            _refuse_other_kinds(level)
+        for node in objects:
+            names += node
+        level = [inner for node in objects for inner in node.values() if type(inner) is not str]
+        level += [inner for node in lists for inner in node if type(inner) is not str]
+        if not level:
+            break
+    else:
+        raise NotCanonical(f"deeper than {MAX_DEPTH} levels")
+    try:
+        return "".join(names).isascii()
+    except TypeError:
+        raise NotCanonical("a member name that is not a string") from None
+
+
+def _refuse_other_kinds(level: list[Any]) -> None:
+    for node in level:
+        if type(node) not in (bool, dict, list):
+            raise NotCanonical(f"a value of type {type(node).__name__}")
 
 
 def _ordered(value: Any) -> Any:

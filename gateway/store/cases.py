@@ -120,6 +120,7 @@ def _facts_json(facts: Facts) -> dict[str, Any]:
             "automatic": decision.automatic,
         },
         "result_follows": facts.result_follows,
+        "subject": list(facts.subject),
     }
 
 
@@ -143,6 +144,7 @@ def _facts(raw: bytes) -> Facts:
         if decision is None
         else Decision(**{**decision, "decided_at": datetime.fromisoformat(decision["decided_at"])}),
         result_follows=data["result_follows"],
+        subject=(data["subject"][0], data["subject"][1]),
     )
 
 
@@ -199,9 +201,50 @@ def event_no(tx: Tx, case_id: str) -> int:
 def note(
     tx: Tx, case_id: str, kind: str, *, now: datetime, facts: Mapping[str, str], actor: str = "system:dispatch"
 ) -> None:
-    """One entry that banks do not see, numbered with the case, without reading the case."""
+    """One entry that banks do not see, numbered with the case, without reading the case; none without a case."""
     number = tx.run(
         "UPDATE cases SET entry_no = entry_no + 1 WHERE case_id = :id RETURNING entry_no", {"id": case_id}
-    ).scalar_one()
+    ).scalar()
+    if number is None:  # its work row must not stop the others of its lane from being claimed
+        return
     draft = EntryDraft(kind=kind, subject=case_id, at=now, actor=actor, facts=facts)
     trail.append(tx, [trail.row(draft, int(number), case_id=case_id)])
+
+
+def id_of_receipt(tx: Tx, receipt_no: str) -> str:
+    """The case with this receipt number, whatever bank's, "" when there is none: for people of the house."""
+    return str(tx.run("SELECT case_id FROM cases WHERE receipt_no = :no", {"no": receipt_no}).scalar() or "")
+
+
+def ids_after(tx: Tx, case_id: str, *, limit: int) -> list[str]:
+    """The next case ids in their own order, erased cases left out."""
+    found = tx.run(
+        "SELECT case_id FROM cases WHERE case_id > :last AND data_key IS NOT NULL ORDER BY case_id LIMIT :limit",
+        {"last": case_id, "limit": limit},
+    )
+    return [r[0] for r in found]
+
+
+def count(tx: Tx) -> int:
+    """How many cases there are."""
+    return int(tx.run("SELECT count(*) FROM cases").scalar_one())
+
+
+def rewrap(tx: Tx, vault: Vault, case_id: str) -> bool:
+    """Wrap the case's data key with the current key-encryption key; False when it already is."""
+    suffix = " FOR UPDATE" if tx.database.is_postgres else ""
+    key = tx.run("SELECT data_key FROM cases WHERE case_id = :id" + suffix, {"id": case_id}).scalar()
+    if key is None or not vault.needs_rewrap(bytes(key)):
+        return False
+    tx.run("UPDATE cases SET data_key = :key WHERE case_id = :id", {"key": vault.rewrap(bytes(key)), "id": case_id})
+    return True
+
+
+def reindex(tx: Tx, case_id: str, *, subject_hash: str, open_key: str) -> bool:
+    """Give the case a new search hash, and a new open key if it holds one; False when nothing changed."""
+    changed = tx.run(
+        "UPDATE cases SET subject_hash = :hash, open_key = CASE WHEN open_key IS NULL THEN NULL ELSE :open_key END"
+        " WHERE case_id = :id AND subject_hash <> :hash",
+        {"hash": subject_hash, "open_key": open_key, "id": case_id},
+    )
+    return changed.rowcount == 1

@@ -63,6 +63,9 @@ class Database:
         self._autocommit = (
             self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_postgres else self.engine
         )
+        self._reader = self.engine.execution_options(  # each dialect has its own name for it
+            **({"postgresql_readonly": True} if self.is_postgres else {"read_only": True})
+        )
         self._one_writer = threading.Lock()  # SQLite's own waiting is unfair: floors.md section 5
         self._statements: dict[str, str] = {}
         self._own_clock = self.is_postgres and database_clock
@@ -79,9 +82,15 @@ class Database:
 
     @property
     def now_sql(self) -> str:
-        """The present as an SQL expression in microseconds; goes with ``now_params``."""
+        """The present as an SQL expression in microseconds; goes with ``now_params``.
+
+        The statement's own time on PostgreSQL: it stands still while the statement runs, so an index can be asked
+        for ``due_at <= now``; with ``clock_timestamp()`` every row of a lane would be read.
+        """
         return (
-            "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint" if self._own_clock else "CAST(:now AS bigint)"
+            "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+            if self._own_clock
+            else "CAST(:now AS bigint)"
         )
 
     def now_params(self) -> dict[str, Any]:
@@ -101,15 +110,22 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """A look that can never write and never waits for a writer."""
-        reader = self.engine.execution_options(read_only=True)
-        with _translated(), reader.connect() as connection:
+        with _translated(), self._reader.connect() as connection:
             yield Tx(self, connection)
 
     @contextmanager
     def one_statement(self) -> Iterator[Tx]:
-        """PostgreSQL only: a statement that is its own transaction, one round trip."""
+        """PostgreSQL only: a statement that is its own transaction, one round trip.
+
+        Raises ``OutcomeUnknown`` when the connection broke under it: it may have been committed.
+        """
         with _translated(), self._autocommit.connect() as connection:
-            yield Tx(self, connection)
+            try:
+                yield Tx(self, connection)
+            except exc.DBAPIError as error:
+                if error.connection_invalidated:
+                    raise OutcomeUnknown("the connection broke during a statement that commits itself") from error
+                raise
 
     def again(self, act: Callable[[Tx], T]) -> T:
         """Run ``act`` in a transaction of its own and commit; repeat it when the database says busy or deadlock."""

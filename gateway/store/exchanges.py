@@ -10,7 +10,6 @@ from typing import Any
 
 import structlog
 
-from gateway.domain.errors import GatewayError
 from gateway.signing.vault import Vault
 from gateway.store.database import Database, Tx, micros
 from gateway.wire.exchange import Exchange
@@ -34,7 +33,7 @@ class ExchangeRecorder:
         """Keep one exchange; never raises into the call."""
         try:
             self._database.again(lambda tx: insert(tx, self._vault, exchange))
-        except GatewayError as error:
+        except Exception as error:  # the call it witnesses goes on whatever is wrong here
             self._on_failure()
             _log.error("exchange.not_recorded", exchange_id=exchange.exchange_id, error=type(error).__name__)
 
@@ -55,9 +54,11 @@ def insert(tx: Tx, vault: Vault, exchange: Exchange) -> None:
             "started": micros(exchange.started_at),
             "ended": micros(exchange.ended_at),
             "status": exchange.status,
-            "outcome": exchange.outcome[:24],
-            "request": vault.seal(exchange.request, _place(exchange.exchange_id, "request")),
-            "response": vault.seal(exchange.response, _place(exchange.exchange_id, "response")),
+            "outcome": (f"{exchange.outcome}:{exchange.cause}" if exchange.cause else exchange.outcome)[:80],
+            "request": vault.seal(exchange.request_head + exchange.request, _place(exchange.exchange_id, "request")),
+            "response": vault.seal(
+                exchange.response_head + exchange.response, _place(exchange.exchange_id, "response")
+            ),
         },
     )
 

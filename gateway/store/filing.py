@@ -65,7 +65,7 @@ def _plain(part: str, table: Table) -> str:
 
 
 def _selected(part: str, table: Table) -> str:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # its constructor has no types
     casts = (f"CAST(:{part}_{c.name} AS {c.type.compile(dialect)})" for c in table.columns if c.name not in _LEFT_OUT)
     return _insert(part, table, values=f"SELECT {', '.join(casts)} FROM ok")
 

@@ -85,6 +85,14 @@ def answer(tx: Tx, vault: Vault, hint: Hint, *, case_id: str, raw: bytes) -> Non
     )
 
 
+def forget_refused(tx: Tx, hint: Hint) -> None:
+    """Take back the note of a refused message, so that the same message can be judged anew and filed."""
+    tx.run(
+        "DELETE FROM message WHERE client_id = :c AND transport_id = :t AND digest = :d AND answer_sealed IS NULL",
+        {"c": hint.client_id, "t": hint.transport_id, "d": hint.message_digest},
+    )
+
+
 def forget_expired(tx: Tx, now: datetime, *, limit: int = 5_000) -> int:
     """Delete notes older than twice the window; the case and the trail stay. Returns how many."""
     return tx.run(

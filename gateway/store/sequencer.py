@@ -13,48 +13,53 @@ from typing import Any
 from gateway.store.database import Tx
 
 BATCH = 2_000
+_LAST = (
+    "SELECT e2.xid, e2.row_id FROM position p2 JOIN entry e2 ON e2.row_id = p2.row_id ORDER BY p2.position DESC LIMIT 1"
+)
 
 
 def place(tx: Tx, *, limit: int = BATCH) -> int:
     """Give positions to the next committed entries; returns how many. The caller holds the job's lease."""
+    settled, order = "", "row_id"
     if tx.database.is_postgres:
         # Serialises with a second sequencer whose lease ran out while it was still writing.
         tx.run("SELECT pg_advisory_xact_lock(44030413)")
-        fresh = (
-            "SELECT e.row_id, e.bank, e.xid FROM entry e, (SELECT e2.xid, e2.row_id FROM position p2"
-            " JOIN entry e2 ON e2.row_id = p2.row_id ORDER BY p2.position DESC LIMIT 1) last"
-            " WHERE (e.xid, e.row_id) > (last.xid, last.row_id)"
-            " AND e.xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY e.xid, e.row_id LIMIT :limit"
-        )
-        first = (
-            "SELECT e.row_id, e.bank, e.xid FROM entry e WHERE e.xid < pg_snapshot_xmin(pg_current_snapshot())"
-            " ORDER BY e.xid, e.row_id LIMIT :limit"
-        )
-        order = "f.xid, f.row_id"
-    else:
-        fresh = (
-            "SELECT row_id, bank FROM entry WHERE row_id > (SELECT max(row_id) FROM position)"
-            " ORDER BY row_id LIMIT :limit"
-        )
-        first = "SELECT row_id, bank FROM entry ORDER BY row_id LIMIT :limit"
-        order = "f.row_id"
-    last = tx.run("SELECT max(position) FROM position").scalar()
+        settled, order = " AND e.xid < pg_snapshot_xmin(pg_current_snapshot())", "xid, row_id"
+    last = _last(tx)
     found = tx.run(
         "INSERT INTO position (position, row_id, bank)"
-        f" SELECT :start + row_number() OVER (ORDER BY {order}), f.row_id, f.bank"
-        f" FROM ({first if last is None else fresh}) f",
-        {"start": -1 if last is None else int(last), "limit": limit},
+        f" SELECT :start + row_number() OVER (ORDER BY {order}), row_id, bank"
+        f" FROM (SELECT e.* {_waiting(tx, last)}{settled} ORDER BY {order} LIMIT :limit) fresh",
+        {"start": last, "limit": limit},
     )
     return found.rowcount
 
 
 def backlog_age(tx: Tx) -> int:
-    """Microseconds the oldest entry without position has waited, 0 when all have one (alarm above 10 s)."""
-    row = tx.one("SELECT min(at) AS oldest FROM entry WHERE row_id > coalesce((SELECT max(row_id) FROM position), 0)")
-    if row is None or row["oldest"] is None:
+    """Microseconds the oldest entry without position has waited, at least 1; 0 when all have one (alarm above 10 s)."""
+    oldest = tx.run(f"SELECT min(e.at) {_waiting(tx, _last(tx))}").scalar()
+    if oldest is None:
         return 0
     now = tx.run(f"SELECT {tx.database.now_sql}", tx.database.now_params()).scalar_one()
-    return max(0, int(now) - int(row["oldest"]))
+    return max(1, int(now) - int(oldest))
+
+
+def _last(tx: Tx) -> int:
+    """The highest position, -1 when there is none."""
+    last = tx.run("SELECT max(position) FROM position").scalar()
+    return -1 if last is None else int(last)
+
+
+def _waiting(tx: Tx, last: int) -> str:
+    """FROM and WHERE of the committed entries behind the last placed one.
+
+    On PostgreSQL not by row id alone: a later transaction may hold the smaller one, and would wait for ever.
+    """
+    if last < 0:
+        return "FROM entry e WHERE true"
+    if tx.database.is_postgres:
+        return f"FROM entry e, ({_LAST}) last WHERE (e.xid, e.row_id) > (last.xid, last.row_id)"
+    return "FROM entry e WHERE e.row_id > (SELECT max(row_id) FROM position)"
 
 
 def feed(tx: Tx, bank: str, after: int, *, limit: int, outlet: str = "") -> Sequence[Any]:
@@ -81,5 +86,4 @@ def leaves(tx: Tx, start: int, *, limit: int) -> Sequence[bytes]:
 
 def placed(tx: Tx) -> int:
     """How many entries have a position."""
-    last = tx.run("SELECT max(position) FROM position").scalar()
-    return 0 if last is None else int(last) + 1
+    return _last(tx) + 1

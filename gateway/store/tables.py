@@ -233,7 +233,7 @@ exchange = Table(
     Column("started_at", Micros, nullable=False),
     Column("ended_at", Micros, nullable=False),
     Column("status", Integer, nullable=False),
-    Column("outcome", String(24), nullable=False),
+    Column("outcome", String(80), nullable=False),
     Column("request_sealed", LargeBinary, nullable=False),
     Column("response_sealed", LargeBinary, nullable=False),
     Index("ix_exchange_case_id", "case_id"),

@@ -21,6 +21,7 @@ INBOX = "inbox"  # the lane of words
 # Stages of a call. A claim turns SEND into SENDING; a row found in SENDING was left by a worker that never
 # recorded, its bytes may have left, so the next claim turns it into ASK.
 SEND, SENDING, ASK, POLL = "send", "sending", "ask", "poll"
+_TAKEN_OVER = "taken over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Claim:
     give_up_at: datetime | None
     created_at: datetime
     payload_sealed: bytes
+    taken_over: bool = False  # its last holder let the lease run out
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +156,23 @@ def claim(
     Only kinds and payload versions this process has handlers for (rules.md 22).
     """
     now = tx.database.now_sql
-    skip = " FOR UPDATE SKIP LOCKED" if tx.database.is_postgres else ""
+    # PostgreSQL may run a plain IN subquery once per row, each time with the whole limit: 50 claimed for 3 (seen).
+    chosen, skip = ("= ANY(ARRAY(%s))", " FOR UPDATE SKIP LOCKED") if tx.database.is_postgres else ("IN (%s)", "")
     names = ", ".join(f"'{k}'" for k in sorted(kinds) if k.isalpha())
     found = tx.all(
         f"UPDATE work SET owner = :owner, token = token + 1, attempt = attempt + 1, due_at = {now} + :lease,"
         f" claimed_at = coalesce(claimed_at, {now}),"
         f" sent_at = CASE stage WHEN '{SEND}' THEN {now} ELSE sent_at END,"
-        f" stage = CASE stage WHEN '{SEND}' THEN '{SENDING}' WHEN '{SENDING}' THEN '{ASK}' ELSE stage END"
-        " WHERE work_id IN (SELECT work_id FROM work WHERE lane = :lane AND state = 'due'"
-        f" AND due_at <= {now} AND kind IN ({names}) AND version <= :version"
-        f" ORDER BY due_at, work_id LIMIT :limit{skip})"
-        " RETURNING work_id, kind, version, lane, case_id, stage, token, attempt, unknown_finds, failures, sent_at,"
-        " give_up_at, created_at, payload_sealed",
+        f" stage = CASE stage WHEN '{SEND}' THEN '{SENDING}' WHEN '{SENDING}' THEN '{ASK}' ELSE stage END,"
+        f" note = CASE WHEN owner IS NULL THEN note ELSE '{_TAKEN_OVER}' END WHERE work_id "
+        + chosen
+        % (
+            "SELECT work_id FROM work WHERE lane = :lane AND state = 'due'"
+            f" AND due_at <= {now} AND kind IN ({names}) AND version <= :version"
+            f" ORDER BY due_at, work_id LIMIT :limit{skip}"
+        )
+        + " RETURNING work_id, kind, version, lane, case_id, stage, token, attempt, unknown_finds, failures, sent_at,"
+        " give_up_at, created_at, payload_sealed, note",
         {
             "owner": owner,
             "lease": int(lease.total_seconds() * 1_000_000),
@@ -271,6 +278,7 @@ def _claim(r: Any) -> Claim:
         give_up_at=moment(r["give_up_at"]) if r["give_up_at"] else None,
         created_at=moment(r["created_at"]),
         payload_sealed=bytes(r["payload_sealed"]),
+        taken_over=r["note"] == _TAKEN_OVER,
     )
 
 

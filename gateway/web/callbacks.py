@@ -83,7 +83,7 @@ class CallbackDoor:
     ) -> tuple[str, WireResponse]:
         answer = peer.acknowledge(True)
         try:
-            fresh = self._database.again(lambda tx: self._insert(tx, peer.code, wire, events, answer))
+            fresh = self._database.again(lambda tx: self._insert(tx, peer.code, wire, events, answer, outcome))
         except Busy:
             return "busy", peer.acknowledge(False)
         if fresh:
@@ -91,7 +91,13 @@ class CallbackDoor:
         return outcome if fresh or not events else "repeated", answer
 
     def _insert(
-        self, tx: Tx, backend: str, wire: WireRequest, events: list[CallbackEvent], answer: WireResponse
+        self,
+        tx: Tx,
+        backend: str,
+        wire: WireRequest,
+        events: list[CallbackEvent],
+        answer: WireResponse,
+        outcome: str,
     ) -> int:
         fresh = 0
         case_id = ""
@@ -122,7 +128,7 @@ class CallbackDoor:
                 request=wire.evidence(),
                 status=answer.status,
                 response=answer.body,
-                outcome="taken" if events else "not_understood",
+                outcome=outcome,
             ),
         )
         return fresh

@@ -5,7 +5,7 @@ cookie or interpret a body. ``requests`` knows no total deadline (a dripping pee
 as it likes), so this works one layer below, on ``http.client``: every wait on the socket, for the status line and
 the headers too, is given only what is left of the deadline, and it is known exactly whether bytes left.
 
-Longer than a usual module: pool, connection and line share the one question "did bytes leave?".
+Over 400 lines; the reason: pool, connection and line share one question, whether bytes left, and are read together.
 """
 
 from __future__ import annotations

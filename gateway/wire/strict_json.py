@@ -8,7 +8,6 @@ refused like any other and never a ``RecursionError``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, Literal
 
@@ -42,7 +41,7 @@ def parse(text: str | bytes, *, max_depth: int = 32, numbers: Literal["refuse", 
     # The scanner refuses U+0000 to U+001F inside strings; the two searches are for what it lets through.
     if b"\x7f" in octets or (b"\xc2" in octets and _C1_IN_UTF8.search(octets)):
         raise NotJson("a control character")
-    if text.count("[") + text.count("{") > _SHALLOW:
+    if octets.count(b"[") + octets.count(b"{") > _SHALLOW:
         _refuse_depth(text, max_depth)
     decoder = _STRICT if numbers == "refuse" else _KEEPING
     try:
@@ -51,7 +50,7 @@ def parse(text: str | bytes, *, max_depth: int = 32, numbers: Literal["refuse", 
         raise NotJson(f"{error.msg} at character {error.pos}") from None
     except RecursionError:  # only where the caller's own stack was nearly spent
         raise NotJson("too deep") from None
-    _check(value, max_depth, escapes="\\" in text, nulls=numbers == "text")
+    _check(value, max_depth, escapes=b"\\" in octets, nulls=numbers == "text")
     return value
 
 
@@ -114,30 +113,21 @@ def _check(value: Any, max_depth: int, *, escapes: bool, nulls: bool) -> None:
     """What the scanner lets through: depth, nulls, and characters that came as escapes."""
     strings = [value] if escapes and type(value) is str else []
     level = [value]
-    depth = 0
-    while level:
-        deeper: list[Any] = []
-        containers = False
-        for node in level:
-            if type(node) is dict:
-                containers = True
-                inside: Collection[Any] = node.values()
-                if escapes:
-                    strings.extend(node)
-            elif type(node) is list:
-                containers = True
-                inside = node
-            elif node is None and not nulls:
-                raise NotJson("null")
-            else:
-                continue
-            if escapes:
-                strings += [inner for inner in inside if type(inner) is str]
-            deeper += [inner for inner in inside if type(inner) is not str]
-        depth += containers
-        if depth > max_depth:
-            raise NotJson(f"deeper than {max_depth} levels")
-        level = deeper
+    for _ in range(max_depth + 1):
+        objects = [node for node in level if type(node) is dict]
+        lists = [node for node in level if type(node) is list]
+        if not nulls and None in level:
+            raise NotJson("null")
+        if not objects and not lists:
+            break
+        if escapes:
+            strings += [name for node in objects for name in node]
+            strings += [inner for node in objects for inner in node.values() if type(inner) is str]
+            strings += [inner for node in lists for inner in node if type(inner) is str]
+        level = [inner for node in objects for inner in node.values() if type(inner) is not str]
+        level += [inner for node in lists for inner in node if type(inner) is not str]
+    else:
+        raise NotJson(f"deeper than {max_depth} levels")
     # No pair can arise from joining: a surrogate next to another one stays two code points in a Python string.
     if strings and _FORBIDDEN.search("".join(strings)):
         raise NotJson("a control character or lone surrogate")

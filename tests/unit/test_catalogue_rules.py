@@ -10,7 +10,8 @@ import pytest
 
 from gateway.catalogue.item import Condition, Field, Option, Outlet, Rule
 from gateway.catalogue.kinds.typed import add_period
-from gateway.catalogue.rules import SHAPES, Facts, Scope, build
+from gateway.catalogue.rule_facts import Facts, Scope
+from gateway.catalogue.rules import SHAPES, build
 from gateway.domain.reasons import FieldCode
 
 DAY = date(2026, 11, 23)

@@ -50,7 +50,8 @@ def check(
     business: dict[str, Any], item: Item = ITEM, catalogue: Catalogue = CATALOGUE, **more: Any
 ) -> CheckedSubmission:
     given: dict[str, Any] = {
-        "bank": "ICBC", "client_outlets": (), "received_at": RECEIVED, "promise_limit": LIMIT, "has_blob": lambda _: True,
+        "bank": "ICBC", "client_outlets": (), "received_at": RECEIVED, "promise_limit": LIMIT,
+        "has_blob": lambda _: True,
     }  # fmt: skip
     return check_submission(catalogue, item, business, **(given | more))
 
@@ -75,8 +76,8 @@ def organisation() -> dict[str, Any]:
     """An organisation as applicant, its representative at the counter (an item that takes organisations is needed)."""
     business = put("identity_checks.0.who", "legal_rep", in_person())
     business["applicant"] = {
-        "kind": "organisation", "org_name": "福田晨舟托育有限公司", "uscc": "91440304MA9FT0013D", "legal_rep_name": "沈砚",
-        "legal_rep_doc_type": "resident_id", "legal_rep_doc_no": "11010519491231002X",
+        "kind": "organisation", "org_name": "福田晨舟托育有限公司", "uscc": "91440304MA9FT0013D",
+        "legal_rep_name": "沈砚", "legal_rep_doc_type": "resident_id", "legal_rep_doc_no": "11010519491231002X",
         "registered_address": {"region": "440304", "street": "440304008", "detail": "红荔西路样例大厦1203室"},
         "contact_name": "唐映", "contact_phone": "13800000004",
     }  # fmt: skip
@@ -122,8 +123,9 @@ def test_every_example_applicant_of_the_catalogue_is_accepted() -> None:
 REQUIRED = [
     "outlet", "teller", "teller_journal", "business_date", "channel", "started_at", "entered_at", "applicant",
     "identity_checks", "consents", "signature", "materials", "delivery", "form", "teller.no", "teller.device",
-    "applicant.kind", "applicant.name", "applicant.doc_no", "applicant.phone", "applicant.residence_address", "agent.name",
-    "agent.doc_type", "agent.doc_no", "agent.phone", "agent.relation", "agent.authorisation.no", "agent.authorisation.scope",
+    "applicant.kind", "applicant.name", "applicant.doc_no", "applicant.phone", "applicant.residence_address",
+    "agent.name", "agent.doc_type", "agent.doc_no", "agent.phone", "agent.relation", "agent.authorisation.no",
+    "agent.authorisation.scope",
     "agent.authorisation.signed_on", "agent.authorisation.until", "agent.authorisation.file", "signature.ref",
     "signature.signer", "signature.text_digest", "signature.signed_at", "signature.device", "promise.text_version",
     "promise.materials", "promise.signature_ref", "promise.courier", "delivery.mode", "ticket.no",

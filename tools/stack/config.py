@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def environment(
         **(more or {}),
     }
     return kept | {PREFIX + name: value for name, value in settings.items()} | {"PYTHONUNBUFFERED": "1"}
+
+
+def shell_lines(environment: Mapping[str, str]) -> str:
+    """The gateway's settings of an environment, one ``export`` a line, for commands by hand."""
+    return "".join(
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in sorted(environment.items())
+        if name.startswith(PREFIX)
+    )
 
 
 def drain_seconds(deadline: float) -> int:

@@ -111,6 +111,11 @@ class Stack:
         """The gateway's public key for answers to the bank, PEM."""
         return self.bank_dir / "gateway.pub.pem"
 
+    @property
+    def env_file(self) -> Path:
+        """The gateway's settings as lines for a shell to read, for commands by hand."""
+        return self.folder / "gateway.env"
+
     def branch(self, **how: Any) -> IcbcBranch:
         """A branch system of the enrolled client; ``how`` as ``IcbcBranch`` takes it."""
         return IcbcBranch(self.url, APP_ID, self.bank_key, self.answer_key, **how)
@@ -243,6 +248,8 @@ class Stack:
         self.peers_file.write_text(
             config.peers_toml(self.department_url, self.secret_file, deadline=self._deadline, **self._lane), "utf-8"
         )
+        self.env_file.touch(mode=0o600)  # a database's address may hold a password
+        self.env_file.write_text(config.shell_lines(self.environment), "utf-8")
         self._say("starting the department")
         self.start(DEPARTMENT, wait=False)
         _, public = keys.bank_keys(self.bank_dir, "icbc")

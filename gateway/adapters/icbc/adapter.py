@@ -128,9 +128,8 @@ class IcbcBank:
             raise NotAuthentic("bad_charset", hint=hint, peer=self.code)
         try:
             content, answer = _deciphered(parameters, client, at)
-            texts = {name: value.decode(charset.decoder) for name, value in parameters.items()}
-            if wire.BIZ_CONTENT in parameters:
-                texts[wire.BIZ_CONTENT] = content.decode(charset.decoder)
+            in_plain = {**parameters, wire.BIZ_CONTENT: content} if content is not None else parameters
+            texts = {name: value.decode(charset.decoder) for name, value in in_plain.items()}
         except UnicodeDecodeError:
             raise NotAuthentic("bad_charset", hint=hint, peer=self.code) from None
         except NotDeciphered as error:
@@ -242,21 +241,20 @@ def _members(reply: BankReply, hint: Hint) -> dict[str, Any]:
     }
 
 
-def _deciphered(parameters: Mapping[bytes, bytes], client: Client, at: datetime) -> tuple[bytes, dict[str, str]]:
-    """``biz_content`` in plain, and what ``seal`` must know to answer likewise.
+def _deciphered(parameters: Mapping[bytes, bytes], client: Client, at: datetime) -> tuple[bytes | None, dict[str, str]]:
+    """``biz_content`` in plain (``None`` if it came so, or not at all), and what ``seal`` must know to answer likewise.
 
     Raises ``NotDeciphered`` with the cause: type not taken, not enrolled, plain where cipher is required, bad bytes.
     """
-    content = parameters.get(wire.BIZ_CONTENT, b"")
     encrypt_type = parameters.get(wire.ENCRYPT_TYPE, b"")
     if not encrypt_type:
         if (client.options or {}).get(OPTION_ENCRYPT) == "required":
             raise NotDeciphered("plain_refused")
-        return content, {}
+        return None, {}
     cipher = client.cipher_key(at)
     if encrypt_type != AES or cipher is None:
         raise NotDeciphered("cipher_not_enrolled")
-    sealed = signing.strict_base64(content)
+    sealed = signing.strict_base64(parameters.get(wire.BIZ_CONTENT, b""))
     if sealed is None:
         raise NotDeciphered("bad_padding")
     try:

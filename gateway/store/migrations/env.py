@@ -30,8 +30,9 @@ def run() -> None:
 
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'")
+            # Another migrator is waited for, however long it takes; tables in use only 3 s.
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'")
         context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=False)
         context.run_migrations()
     engine.dispose()

@@ -124,7 +124,7 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("outcome", sa.String(length=24), nullable=False),
+        sa.Column("outcome", sa.String(length=80), nullable=False),
         sa.Column("request_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("response_sealed", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("exchange_id", name=op.f("pk_exchange")),

@@ -1,0 +1,134 @@
+"""What people see of the demo. Must not check or start anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from tools.demo.feed import Reading
+from tools.demo.story import Row
+from tools.stack import Stack
+from tools.stack.stack import APP_ID, CLIENT_ID, ROOT
+
+
+def mark(good: bool) -> str:
+    """✓ or ✗ in colour."""
+    return "[green]✓[/]" if good else "[red]✗[/]"
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Story, case, item, way, seconds, ✓ or ✗ with everything that was wrong."""
+    shown = Table("", "story", "case", "item", "way", title="what happened", show_lines=False)
+    shown.add_column("s", justify="right")
+    for row in rows:
+        path = Text(row.path)
+        for wrong in row.wrong:
+            path.append(f"\n{wrong}", style="red")
+        shown.add_row(mark(row.good), row.title, row.receipt_no or "–", row.item or "–", path, f"{row.seconds:.2f}")
+    return shown
+
+
+def seen(rows: Sequence[Row]) -> Table:
+    """What the teller was told, in the customer's language."""
+    shown = Table("story", "about", "says", title="what the teller sees", box=None)
+    for row in rows:
+        for about, text in row.seen:
+            shown.add_row(row.title, about, Text(text))
+    return shown
+
+
+def command(arguments: Sequence[str], output: str, code: int) -> Panel:
+    """A command of the product with what it said."""
+    lines = "\n".join(line.rstrip() for line in output.strip().splitlines())
+    return Panel(
+        Text.from_ansi(lines),
+        title=f"python -m gateway {' '.join(arguments)}",
+        subtitle=f"exit code {code}",
+        border_style="green" if code == 0 else "red",
+        title_align="left",
+        subtitle_align="right",
+    )
+
+
+def feed(reading: Reading) -> RenderableType:
+    """One line, and every fault."""
+    line = f"{mark(not reading.wrong)} changes feed: {reading.events} events in {reading.pages} pages, read to the end"
+    end = "" if reading.wrong else f"; none missing, none twice, complete after {reading.waited:.1f} s"
+    return Group(Text.from_markup(line + end), *(Text(f"  {wrong}", style="red") for wrong in reading.wrong))
+
+
+def next_steps(stack: Stack) -> Panel:
+    """What to try when the demo is over."""
+    steps = Table.grid(padding=(0, 2))
+    steps.add_row("make run", "the same house, left running, with calls to copy")
+    steps.add_row(f"less {shown(stack.logs)}/gateway.log", "what the gateway said meanwhile")
+    steps.add_row(
+        f"(. {shown(stack.env_file)}; {python()} -m gateway doctor)",
+        "what it thinks of its settings; also timeline, audit …",
+    )
+    steps.add_row("less README.md", "what it is, and how to connect a bank or a department")
+    return Panel(steps, title="next", title_align="left")
+
+
+def house(stack: Stack) -> Group:
+    """Addresses, names, files and calls of a stack that stays."""
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("gateway", stack.url),
+        ("department FT_SBX", f"{stack.department_url} (its books: /control/ledger)"),
+        ("bank", f"ICBC, client {CLIENT_ID}, app_id {APP_ID}"),
+        ("bank's private key", shown(stack.bank_key)),
+        ("gateway's answer key", shown(stack.answer_key)),
+        ("settings", f"{shown(stack.env_file)}, {shown(stack.peers_file)}"),
+        ("logs", shown(stack.logs)),
+    ):
+        facts.add_row(f"[bold]{name}[/]", value)
+    return Group(Panel(facts, title="up and running", title_align="left"), Syntax(calls(stack), "sh", word_wrap=True))
+
+
+def calls(stack: Stack) -> str:
+    """Calls to copy, as a shell reads them from the project's root."""
+    bank = (
+        f"{python()} -m mocks.banks.icbc_sim --base {stack.url} \\\n"
+        f"  --key {shown(stack.bank_key)} --gateway-key {shown(stack.answer_key)}"
+    )
+    return f"""\
+# file as a branch: decided at once, by callback, when asked; scenarios: grant refuse correct slow lost twice hold …
+{bank} submit --item FT-SBX-001 --scenario grant
+{bank} submit --item FT-SBX-002 --scenario grant
+{bank} submit --item FT-SBX-003 --scenario lost
+# look at it as the bank
+{bank} query --receipt-no RECEIPT_NO
+{bank} changes
+# look at it as the operator
+(. {shown(stack.env_file)}; {python()} -m gateway timeline RECEIPT_NO)
+(. {shown(stack.env_file)}; {python()} -m gateway audit verify)
+curl {stack.url}/healthz
+curl {stack.url}/metrics
+# the department's books; let its next filings go wrong
+curl {stack.department_url}/control/ledger
+curl -d '{{"next":["cut_after","busy"],"methods":["POST"]}}' {stack.department_url}/control/faults
+"""
+
+
+def shown(path: Path) -> str:
+    """The path as short as it is from the project's root."""
+    return os.path.relpath(path, ROOT) if path.is_relative_to(ROOT) else str(path)
+
+
+def python() -> str:
+    """The interpreter as people call it here."""
+    return ".venv/bin/python"
+
+
+def console() -> Console:
+    """Wide enough for tables where there is no terminal to ask."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=160)
