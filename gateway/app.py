@@ -6,6 +6,7 @@ Must not build services; that is ``bootstrap``.
 from __future__ import annotations
 
 from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
 
 from gateway.bootstrap import House
 from gateway.parties.limits import Buckets
@@ -63,8 +64,8 @@ def create_app(house: House) -> Flask:
             networks=settings.ops_networks,
         )
     )
-    for status in (404, 405, 413, 500):
-        app.register_error_handler(status, lambda error: Response(status=getattr(error, "code", None) or 500))
+    for kind in (HTTPException, 500):  # never a page of the framework's
+        app.register_error_handler(kind, lambda error: Response(status=getattr(error, "code", None) or 500))
     return app
 
 

@@ -18,6 +18,7 @@ import structlog
 from gateway import registry
 from gateway.cases.desk import Desk
 from gateway.cases.intake import Intake
+from gateway.cases.making import Maker
 from gateway.cases.query import Reading
 from gateway.cases.waiting import WaitingRoom
 from gateway.catalogue.item import Catalogue
@@ -33,13 +34,13 @@ from gateway.dispatch.sealer import Sealer
 from gateway.dispatch.words import LEASE as WORD_LEASE
 from gateway.dispatch.words import Words
 from gateway.domain.clock import Clock, SystemClock
-from gateway.domain.errors import BadSettings
+from gateway.domain.errors import BadSettings, GatewayError
 from gateway.parties.directory import Directory
 from gateway.parties.limits import AtOnce, Buckets
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
-from gateway.store import messages, work
+from gateway.store import jobs, messages, work
 from gateway.store.database import Database, micros
 from gateway.store.exchanges import ExchangeRecorder
 from gateway.store.migrate import check as check_schema
@@ -77,6 +78,7 @@ class House:
     runner: Runner | None
     ticker: Ticker
     wake: Callable[[], None]
+    owner: str
 
     def start(self) -> None:
         """Start this process's threads."""
@@ -87,11 +89,21 @@ class House:
     def stop(self) -> bool:
         """Drain and let go. False = something still ran when the grace was over; its lease will run out."""
         quiet = self.runner.drain(self.settings.drain_seconds) if self.runner is not None else True
-        self.refusals.flush(everything=True)
-        self.ticker.stop()
+        for last_duty in (self._flush, self.ticker.stop, self._release_jobs):
+            try:
+                last_duty()
+            except GatewayError as error:  # a store that is away must not keep us from ending
+                _log.warning("stop.duty_left", error=str(error))
         self.courier.close()
         self.database.close()
         return quiet
+
+    def _flush(self) -> None:
+        self.refusals.flush(everything=True)
+
+    def _release_jobs(self) -> None:
+        """Order and seal go on at once elsewhere, not when our leases have run out."""
+        jobs.release(self.database, owner=self.owner)
 
 
 class _Bell:
@@ -124,7 +136,7 @@ def build(
     metrics = Metrics()
     directory = Directory(database, vault, clock)
     banks = _banks(settings, keys=keys, directory=directory, clock=clock)
-    backends = _backends(settings, clock=clock)
+    backends = backends_of(settings, clock=clock)
     for code, block in settings.backends.items():
         work.Lanes.ensure(database, code, cap=int(block.values.get("cap", 16)), rate=int(block.values.get("rate", 0)))
     work.Lanes.ensure(database, work.INBOX, cap=64, rate=0)
@@ -173,6 +185,7 @@ def build(
         runner=runner,
         ticker=Ticker(_chores(database, refusals, sealer, clock, doors=doors, dispatch=dispatch)),
         wake=bell,
+        owner=owner,
     )
 
 
@@ -186,7 +199,8 @@ def _banks(settings: Settings, *, keys: KeyRing, directory: Directory, clock: Cl
     return banks
 
 
-def _backends(settings: Settings, *, clock: Clock) -> dict[str, Backend]:
+def backends_of(settings: Settings, *, clock: Clock) -> dict[str, Backend]:
+    """The back-ends that are set up, built. Raises ``BadSettings``: unknown, half-set, or a sandbox in production."""
     _no_strangers("backends", settings.backends, registry.BACKENDS)
     backends: dict[str, Backend] = {}
     for code, block in settings.backends.items():
@@ -265,14 +279,13 @@ def _desk(
         intake=Intake(
             database,
             vault,
-            keys=keys,
+            make=Maker(vault, keys=keys, catalogue=catalogue, digest_algorithm=settings.digest),
             catalogue=catalogue,
             directory=directory,
             backends=backends,
             clock=clock,
             waiting=waiting,
             wake=wake,
-            digest_algorithm=settings.digest,
         ),
         reading=Reading(database, vault, keys=keys, directory=directory, clock=clock),
         directory=directory,

@@ -23,6 +23,7 @@ from gateway.audit.kinds import EntryKind
 from gateway.audit.package import Written
 from gateway.bootstrap import VAULT_FILE, House, build
 from gateway.cases.rekey import reindex, rewrap
+from gateway.cases.shelf import parked
 from gateway.cases.timeline import timeline
 from gateway.catalogue.loader import load as load_catalogue
 from gateway.catalogue.loader import problems as catalogue_problems
@@ -31,8 +32,10 @@ from gateway.dispatch.trail_export import export
 from gateway.doctor import Level, examine
 from gateway.domain.errors import GatewayError
 from gateway.domain.records import EntryDraft
-from gateway.signing.keys import add_key, make_keys
-from gateway.signing.public_files import public_der
+from gateway.domain.requests import Operation
+from gateway.parties.enrolment import checked_networks, cipher_key, options_of, verification_key
+from gateway.signing.keys import KeyRing, add_key, make_keys
+from gateway.signing.public_files import public_der, public_pem
 from gateway.signing.vault import make_vault
 from gateway.signing.vault_file import add_index, add_kek
 from gateway.store import cases as case_rows
@@ -52,6 +55,11 @@ def _settings() -> config.Settings:
 
 def _house() -> House:
     return build(_settings(), doors=False, dispatch=False)
+
+
+def _ring() -> KeyRing:
+    settings = _settings()
+    return KeyRing.load(settings.keys_dir, allow_published=settings.sandbox)
 
 
 def _next(text: str) -> None:
@@ -169,7 +177,20 @@ def keys() -> None:
 def keys_add(purpose: str) -> None:
     """One more key for PURPOSE; it signs from now on, older ones still verify."""
     console.print(f"made key {add_key(_settings().keys_dir, purpose, valid_from=datetime.now(UTC))}")
-    _next("restart the web processes, and tell the banks the new public key")
+    _next(f"restart the processes, and hand out the public half: python -m gateway keys show {purpose}")
+
+
+@keys.command("show")
+@click.argument("purpose")
+def keys_show(purpose: str) -> None:
+    """The public halves for PURPOSE, newest first, as PEM: what a bank or an auditor needs."""
+    ring = _ring()
+    found = ring.publics(purpose)
+    if not found:
+        raise click.ClickException(f"no key for {purpose}; there are {', '.join(ring.purposes)}")
+    for key in found:
+        click.echo(f"# {key.key_id} {key.algorithm} signs from {key.valid_from:%Y-%m-%dT%H:%M:%SZ}")
+        click.echo(public_pem(key.public_der), nl=False)
 
 
 @keys.command("rotate-vault")
@@ -212,29 +233,35 @@ def clients() -> None:
 @click.option("--bank", required=True, type=click.Choice(sorted(registry.BANKS)))
 @click.option("--client-id", required=True, help="our own name for it")
 @click.option("--claimed-id", required=True, help="how it names itself on the wire")
-@click.option("--profile", default="api", show_default=True)
+@click.option("--profile", help="which of the bank's protocols; default: its first")
 @click.option("--algorithm", default="rsa-sha256", show_default=True)
 @click.option("--public-key", required=True, type=click.Path(exists=True, path_type=Path), help="PEM or DER")
 @click.option("--cipher-key-file", type=click.Path(exists=True, path_type=Path), help="base64 of a shared AES key")
 @click.option("--outlet", "outlets", multiple=True, help="may file for; default: all of its bank")
-@click.option("--operation", "operations", multiple=True, help="may ask; default: all")
-@click.option("--address", "addresses", multiple=True, help="network it must call from; default: any")
-@click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="an option of the bank's dialect")
+@click.option(
+    "--operation", "operations", multiple=True, type=click.Choice([o.value for o in Operation]), help="default: all"
+)
+@click.option("--address", "addresses", multiple=True, help="must call from; default: any")
+@click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="of the bank's dialect")
 def clients_enrol(
     bank: str,
     client_id: str,
     claimed_id: str,
-    profile: str,
+    profile: str | None,
     algorithm: str,
     public_key: Path,
     cipher_key_file: Path | None,
     **more: tuple[str, ...],
 ) -> None:
     """Enrol one client with its verification key."""
-    from gateway.parties.enrolment import cipher_key, verification_key
-
     house = _house()
     now = house.clock.now()
+    profiles, outlets = house.banks[bank].traits.profiles, house.catalogue.outlets
+    if profile is not None and profile not in profiles:
+        raise click.BadParameter(f"write {' or '.join(profiles)}", param_hint="--profile")
+    for code in more["outlets"]:
+        if code not in outlets or outlets[code].bank != bank:
+            raise click.BadParameter(f"{code} is no outlet of {bank}", param_hint="--outlet")
     der = public_der(public_key.read_bytes())
     found: list[ClientKey] = [verification_key(algorithm, der, now)]
     if cipher_key_file:
@@ -242,19 +269,22 @@ def clients_enrol(
     client = Client(
         client_id=client_id,
         bank=bank,
-        profile=profile,
+        profile=profile or profiles[0],
         claimed_id=claimed_id,
         status="active",
         algorithms=(algorithm,),
         keys=tuple(found),
         outlets=more["outlets"],
         operations=more["operations"],
-        addresses=more["addresses"],
-        options=dict(pair.split("=", 1) for pair in more["options"]),
+        addresses=checked_networks(more["addresses"]),
+        options=options_of(more["options"]),
     )
     draft = _client_draft(EntryKind.CLIENT_ENROLLED, client_id, now, {"bank": bank, "key": found[0].key_id})
 
     def act(tx: Any) -> None:
+        for known in client_rows.all_clients(tx, house.vault):
+            if known.client_id == client_id or (known.bank, known.claimed_id) == (bank, claimed_id):
+                raise click.ClickException(f"{known.client_id} is enrolled already, as {known.claimed_id}")
         client_rows.enrol(tx, house.vault, client, at=now)
         trail.append_loose(tx, [draft])
 
@@ -322,6 +352,23 @@ def show_timeline(receipt_no: str) -> None:
 
 
 @main.group()
+def shelf() -> None:
+    """Work the gateway no longer tries by itself: a person must look."""
+
+
+@shelf.command("list")
+def shelf_list() -> None:
+    """Every parked row: whose case, which department, since when and why."""
+    house = _house()
+    found = parked(house.database)
+    table = Table("receipt", "department", "kind", "since", "why")
+    for row in found:
+        table.add_row(row.receipt_no or "-", row.lane, row.kind, row.since, row.why)
+    console.print(table)
+    _next("python -m gateway timeline RECEIPT_NO" if found else "nothing: the shelf is empty")
+
+
+@main.group()
 def audit() -> None:
     """The trail."""
 
@@ -345,7 +392,8 @@ def _export(target: Path) -> Written:
 @audit.command("verify")
 @click.argument("package", required=False, type=click.Path(exists=True, path_type=Path))
 @click.option("--receipt", type=click.Path(exists=True, path_type=Path), help="a receipt to look for")
-def audit_verify(package: Path | None, receipt: Path | None) -> None:
+@click.option("--trusted-key", "trusted", multiple=True, metavar="HEX", help="a checkpoint key you know; default: ours")
+def audit_verify(package: Path | None, receipt: Path | None, trusted: tuple[str, ...]) -> None:
     """Verify the trail: this gateway's own, or an exported PACKAGE."""
     from tempfile import TemporaryDirectory
 
@@ -353,5 +401,8 @@ def audit_verify(package: Path | None, receipt: Path | None) -> None:
         if package is None:
             package = Path(folder) / "trail"
             _export(package)
+        # Without a key from elsewhere the house's own ring says what to trust, not the package.
+        pinned = trusted or [k.public_der[-32:].hex() for k in _ring().publics("checkpoint")]
         arguments = [str(package), *(["--receipt", str(receipt)] if receipt else [])]
+        arguments += [part for key in pinned for part in ("--trusted-key", key)]
         sys.exit(auditor.main(arguments))

@@ -5,17 +5,20 @@ Must not hold secrets: they are files that ``bootstrap`` reads. ``docs/settings.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.domain.errors import BadSettings
 
 PREFIX = "GATEWAY_"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def _choice(*values: str) -> Callable[[str], str]:
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdigit() or not low <= int(text) <= high:
+        if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
             raise ValueError(f"write a whole number from {low} to {high}")
         return int(text)
 
@@ -48,7 +51,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 def _listen(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+    if not host or not (port.isascii() and port.isdigit()) or not 0 <= int(port) <= 65535:
         raise ValueError("write address:port, for example 127.0.0.1:8080")
     return host, int(port)
 
@@ -66,6 +69,12 @@ def _networks(text: str) -> tuple[str, ...]:
 def _database(text: str) -> str:
     if not text.startswith(("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")):
         raise ValueError("write sqlite:///path or postgresql://user@host/name")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("write 1 to 64 letters, digits, dots or hyphens")
     return text
 
 
@@ -113,7 +122,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("TRUSTED_PROXIES", "", "networks of front proxies whose X-Forwarded-For is believed", _networks),
     Setting("OPS_NETWORKS", "127.0.0.0/8,::1/128", "networks that may read /metrics", _networks),
     Setting("DIGEST", "sha256", "hash of new business digests: sha256 or sm3", _choice("sha256", "sm3")),
-    Setting("LOG_ID", "ft-gov-log-1", "name of this gateway's trail, part of every checkpoint", str),
+    Setting("LOG_ID", "ft-gov-log-1", "name of this gateway's trail, part of every checkpoint", _name),
     Setting("LOG_LEVEL", "info", "debug, info, warning or error", _choice("debug", "info", "warning", "error")),
     Setting("LOG_FORMAT", "json", "json for machines, console for people", _choice("json", "console")),
 )
@@ -161,18 +170,68 @@ class Settings:
         return self.profile in {"demo", "test"}
 
 
-_BANK_KEYS = {"signed_path_prefix"}
-_BACKEND_KEYS = {
-    "base_url",
-    "networks",
-    "deadline",
-    "max_bytes",
-    "cap",
-    "rate",
-    "threads",
-    "secrets",
-    "values",
-    "tls_ca",
+Check = Callable[[Any], str]  # what to write instead, "" for a good value
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, str) and value else "write a text"
+
+
+def _number(low: float, high: float, *, whole: bool = True) -> Check:
+    def check(value: Any) -> str:
+        good = type(value) is int or (type(value) is float and not whole)
+        good = good and low <= value <= high
+        return "" if good else f"write a {'whole ' if whole else ''}number from {low} to {high}"
+
+    return check
+
+
+def _texts(value: Any) -> str:
+    good = isinstance(value, dict) and all(isinstance(v, str | int | float) for v in value.values())
+    return "" if good else "write a table of name = value"
+
+
+def _files(value: Any) -> str:
+    good = isinstance(value, dict) and all(isinstance(v, str) and v for v in value.values())
+    return "" if good else "write a table of name = file"
+
+
+def _network_list(value: Any) -> str:
+    try:
+        good = isinstance(value, list) and all(isinstance(v, str) and ip_network(v) for v in value)
+    except ValueError:
+        good = False
+    return "" if good else 'write a list of networks such as ["10.2.0.0/24"]'
+
+
+def _base_url(value: Any) -> str:
+    """Plain HTTP never leaves the machine: it carries form contents."""
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is not None and parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+        return ""
+    good = parts is not None and parts.scheme == "https" and parts.hostname
+    return "" if good else "it must begin with https:// (or http:// on loopback)"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_BANK_KEYS: dict[str, Check] = {"signed_path_prefix": _text}
+_BACKEND_KEYS: dict[str, Check] = {
+    "base_url": _base_url,
+    "networks": _network_list,
+    "deadline": _number(0.1, 300, whole=False),
+    "max_bytes": _number(1, 2**30),
+    "cap": _number(1, 10_000),
+    "rate": _number(0, 100_000),
+    "threads": _number(1, 256),
+    "secrets": _files,
+    "values": _texts,
+    "tls_ca": _text,
 }
 
 
@@ -201,13 +260,19 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         "localhost",
     }:
         problems.append("GATEWAY_LISTEN: the demo and test profiles listen on loopback only")
+    problems += [
+        f"GATEWAY_DRAIN_SECONDS: write more than the {block.values['deadline']} s deadline of [backends.{block.code}]"
+        for block in backends.values()
+        if not _BACKEND_KEYS["deadline"](block.values.get("deadline", ""))
+        and block.values["deadline"] >= values.get("drain_seconds", float("inf"))
+    ]
     if problems:
         raise BadSettings("\n".join(problems))
     return Settings(**values, banks=banks, backends=backends)
 
 
 def _peers(path: Path, problems: list[str]) -> tuple[dict[str, PeerBlock], dict[str, PeerBlock]]:
-    if not path.exists():
+    if not path.is_file():
         problems.append(f"{path}: the peers file is missing; 'python -m gateway init' writes a first one")
         return {}, {}
     try:
@@ -223,23 +288,28 @@ def _peers(path: Path, problems: list[str]) -> tuple[dict[str, PeerBlock], dict[
     banks = _blocks(path, "banks", data.get("banks", {}), _BANK_KEYS, problems)
     backends = _blocks(path, "backends", data.get("backends", {}), _BACKEND_KEYS, problems)
     problems += [
-        f"{path}: [backends.{block.code}] base_url must begin with https:// (or http:// on loopback)"
+        f"{path}: [backends.{block.code}] has no base_url"
         for block in backends.values()
-        if not block.text("base_url").startswith(("http://", "https://"))
+        if "base_url" not in block.values
     ]
     return banks, backends
 
 
-def _blocks(path: Path, table: str, data: Any, known: set[str], problems: list[str]) -> dict[str, PeerBlock]:
+def _blocks(path: Path, table: str, data: Any, known: Mapping[str, Check], problems: list[str]) -> dict[str, PeerBlock]:
     found: dict[str, PeerBlock] = {}
-    for code, values in data.items() if isinstance(data, dict) else ():
+    if not isinstance(data, dict):
+        problems.append(f"{path}: {table} must be tables [{table}.CODE]")
+        return found
+    for code, values in data.items():
         if not isinstance(values, dict):
             problems.append(f"{path}: {table}.{code} must be a table")
             continue
-        for name in values:
+        for name, value in values.items():
             if name not in known:
                 near = get_close_matches(name, known, n=1)
                 hint = f"; did you mean {near[0]}" if near else ""
                 problems.append(f"{path}: [{table}.{code}] unknown key {name}{hint}")
+            elif advice := known[name](value):
+                problems.append(f"{path}: [{table}.{code}] {name}: {advice}")
         found[code] = PeerBlock(code=code, values=values)
     return found

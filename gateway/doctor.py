@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway import config, registry
-from gateway.bootstrap import VAULT_FILE
+from gateway.bootstrap import VAULT_FILE, backends_of
 from gateway.catalogue.loader import problems as catalogue_problems
 from gateway.config import Settings
 from gateway.domain.clock import SystemClock
@@ -68,8 +68,9 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     for check in checks:
         try:
             yield from check(settings)
-        except GatewayError as error:
-            yield Finding(check.__name__.strip("_"), Level.BAD, str(error), "see the message")
+        except Exception as error:  # whatever is broken, the checks behind it are still worth hearing
+            says = str(error).splitlines()[0] if str(error) else type(error).__name__
+            yield Finding(check.__name__.strip("_"), Level.BAD, says, "see the message")
 
 
 def _crypto(_settings: Settings) -> Iterator[Finding]:
@@ -168,6 +169,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _peers(settings: Settings) -> Iterator[Finding]:
+    backends_of(settings, clock=SystemClock())  # raises what a start would raise
     if not settings.backends:
         yield Finding("departments", Level.WARN, "none is set up", "add [backends.CODE] to the peers file")
     for code, block in settings.backends.items():

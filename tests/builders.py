@@ -76,11 +76,19 @@ class MovedClock:
         """Move the wall clock: ``turn(days=4)``, also back."""
         self._moved += timedelta(**by)
 
+    def turn_to_next_minute(self) -> None:
+        """To the first moments of a minute, so that what follows happens within one."""
+        now = self.now()
+        self._moved += timedelta(minutes=1) - timedelta(seconds=now.second, microseconds=now.microsecond)
 
-@functools.cache
+
 def bank_key(name: str = "icbc") -> bytes:
     """A bank's private RSA key as PEM, made once in each process; another one for each name."""
-    assert name
+    return _made_key(name)
+
+
+@functools.cache
+def _made_key(_name: str) -> bytes:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
@@ -103,7 +111,7 @@ def enrolled(private_pem: bytes, **how: Any) -> Client:
     whole: dict[str, Any] = {
         "client_id": CLIENT_ID,
         "bank": BANK,
-        "profile": "api",
+        "profile": "icbc",
         "claimed_id": APP_ID,
         "status": "active",
         "algorithms": ("rsa-sha256",),

@@ -2,8 +2,8 @@
 
 Must not import anything of the gateway: it runs alone, ``python verify.py PACKAGE``, with the Python standard library
 and ``cryptography`` (one Ed25519 check). What it shares with the writer is the format, stated in
-``docs/audit-trail.md``, never code. It stays one file, longer than others here, so that an auditor can carry and read
-it. Exit codes: 0 whole, 1 broken, 2 unusable input.
+``docs/audit-trail.md``, never code. It is longer than other modules here; the reason: one
+file is what an auditor can carry and read. Exit codes: 0 whole, 1 broken, 2 unusable input.
 """
 
 from __future__ import annotations

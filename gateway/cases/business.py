@@ -38,10 +38,11 @@ def bank_ref_problems(bank_ref: str, today: date) -> list[Problem]:
 def item_of(
     catalogue: Catalogue, business: Mapping[str, Any], *, today: date, backends: Collection[str]
 ) -> tuple[Item | None, tuple[AnswerWarning, ...], list[Problem]]:
-    """The item version a submission names, if it may be filed under today.
+    """The item version a submission names, none when there is no such one, and why it may not be filed under today.
 
     A superseded version is taken until its last day and then is ``ITEM_VERSION_OLD``. An item without a route, or
-    whose back-end has no adapter here, is ``ITEM_CLOSED``: never taken in and left lying.
+    whose back-end has no adapter here, is ``ITEM_CLOSED``: never taken in and left lying. Both are still returned,
+    so that everything else that is wrong can be told with it.
     """
     code, version = business.get("item"), business.get("item_version")
     versions = catalogue.items.get(code, ()) if isinstance(code, str) else ()
@@ -63,9 +64,9 @@ def item_of(
         text = "没有这一事项版本，现行版本为" + (catalogue.current(str(code), today) or versions[-1]).version
         return None, (), [Problem("item_version", FieldCode.ITEM_VERSION_OLD, text)]
     if not item.in_force(today):
-        return None, (), [Problem("item_version", FieldCode.ITEM_VERSION_OLD, "该事项版本已停止受理")]
+        return item, (), [Problem("item_version", FieldCode.ITEM_VERSION_OLD, "该事项版本已停止受理")]
     if item.route is None or item.backend not in backends:
-        return None, (), [Problem("item", FieldCode.ITEM_CLOSED, "该事项暂未开通受理")]
+        return item, (), [Problem("item", FieldCode.ITEM_CLOSED, "该事项暂未开通受理")]
     current = catalogue.current(item.code, today)
     if current is not None and current.version != item.version:
         text = f"该事项已有新版本{current.version}，请尽快更新"

@@ -12,7 +12,8 @@ from datetime import timedelta
 from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
 from gateway.cases import answers
-from gateway.cases.intake import Arrival, Intake, Seal
+from gateway.cases.intake import Intake
+from gateway.cases.making import Arrival, Seal
 from gateway.cases.query import Reading
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Conflict, FromCaller, NotAllowed
@@ -99,7 +100,9 @@ class Desk:
             except Conflict as reused:
                 error = reused
         self._audit(request.hint, error.reason, problems=len(error.problems))
-        return answers.refusal(request.operation.value, error)
+        # A client that was blocked while we worked hears what it would have heard at the door, and no more.
+        operation = "" if error.reason is Reason.NOT_AUTHENTIC else request.operation.value
+        return answers.refusal(operation, error)
 
     def _audit(self, hint: Hint, reason: Reason, *, problems: int) -> None:
         reused = reason is Reason.MESSAGE_ID_REUSED

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.cases.intake import open_key_of
+from gateway.cases.making import open_key_of
 from gateway.signing.vault import Vault
 from gateway.store import cases
 from gateway.store.database import Database, Tx

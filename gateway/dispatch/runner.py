@@ -95,7 +95,8 @@ class Runner:
     def _claim_loop(self) -> None:
         while not self._stop.is_set():
             claimed = 0
-            for lane in self._guarded(self._ready, []):
+            ready: list[Lane] = self._guarded(self._ready, [])
+            for lane in ready:
                 claimed += self._guarded(partial(self._claim_lane, lane), 0)  # one lane's trouble is not another's
             if not claimed:
                 self._wake.wait(_LANES_LOOK_EVERY)

@@ -20,7 +20,9 @@ from gateway.store.database import Database, Tx, micros
 
 _log = structlog.get_logger("dispatch.sealer")
 ORDER, SEAL = "sequencer", "sealer"
-_LEASE = timedelta(seconds=30)
+# Renewed at every turn; short, because feed and receipts wait for a holder that was killed until its lease is over.
+_ORDER_LEASE = timedelta(seconds=4)
+_SEAL_LEASE = timedelta(seconds=12)
 _ORDER_EVERY = timedelta(milliseconds=200)
 _SEAL_EVERY = timedelta(seconds=5)
 _AT_LEAST_EVERY = timedelta(seconds=55)
@@ -49,10 +51,10 @@ class Sealer:
 
     def turn(self) -> None:
         """One look at both jobs; does what is due and free."""
-        if jobs.take(self._database, ORDER, owner=self._owner, lease=_LEASE, every=_ORDER_EVERY):
+        if jobs.take(self._database, ORDER, owner=self._owner, lease=_ORDER_LEASE, every=_ORDER_EVERY):
             self.order()
             jobs.done(self._database, ORDER, owner=self._owner)
-        if jobs.take(self._database, SEAL, owner=self._owner, lease=_LEASE, every=_SEAL_EVERY):
+        if jobs.take(self._database, SEAL, owner=self._owner, lease=_SEAL_LEASE, every=_SEAL_EVERY):
             try:
                 self.seal()
             except GatewayError:

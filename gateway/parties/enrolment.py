@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
+from ipaddress import ip_network
 
 from gateway.contracts.bank import ClientKey
 from gateway.domain.errors import BadSettings
@@ -42,3 +44,22 @@ def cipher_key(text: str, valid_from: datetime) -> ClientKey:
         material=raw,
         valid_from=valid_from,
     )
+
+
+def checked_networks(given: Iterable[str]) -> tuple[str, ...]:
+    """Networks a client must call from, as written. Raises ``BadSettings`` for one that lets nobody in."""
+    networks = tuple(given)
+    for text in networks:
+        try:
+            ip_network(text)
+        except ValueError as error:
+            raise BadSettings(f"address: {error}; write a network such as 10.2.0.0/24") from None
+    return networks
+
+
+def options_of(given: Iterable[str]) -> dict[str, str]:
+    """Options of a bank's dialect from ``name=value`` texts. Raises ``BadSettings``."""
+    pairs = [text.partition("=") for text in given]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise BadSettings("an option of the dialect is written NAME=VALUE")
+    return {name: value for name, _, value in pairs}

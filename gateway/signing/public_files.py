@@ -27,3 +27,8 @@ def public_der(content: bytes) -> bytes:
 
 def _der(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_pem(der: bytes) -> str:
+    """The same key as PEM text, as people hand it on."""
+    return load_der_public_key(der).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import CursorResult, Engine, create_engine, event, exc
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from gateway.domain.clock import Clock
@@ -218,7 +218,7 @@ def is_unique_violation(error: exc.IntegrityError) -> bool:
 
 
 def _postgres(url: str, pool_size: int) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         hide_parameters=True,  # errors otherwise print form contents (rules.md 31)
         pool_size=pool_size,
@@ -227,6 +227,17 @@ def _postgres(url: str, pool_size: int) -> Engine:
         pool_pre_ping=False,
         connect_args={"connect_timeout": 5, "application_name": "gateway"},
     )
+
+    @event.listens_for(engine, "handle_error")
+    def _without_detail(context: ExceptionContext) -> None:
+        """The server's DETAIL quotes the failing row or key; the constraint's name stands in the first line."""
+        original, raised = context.original_exception, context.sqlalchemy_exception
+        shown = getattr(getattr(original, "diag", None), "message_primary", None)
+        if shown and raised is not None:
+            raised.args = (str(raised.args[0]).replace(str(original), shown),)
+            original.args = (shown,)
+
+    return engine
 
 
 def _sqlite(url: str) -> Engine:

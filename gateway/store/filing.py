@@ -7,9 +7,11 @@ a block holds from the moment it commits (rules.md 7).
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table, exc
@@ -19,6 +21,8 @@ from gateway.store import tables
 from gateway.store.database import Database, is_unique_violation
 
 Row = Mapping[str, Any]
+# Part by part: the columns that have a value, and the parameters that carry it.
+Shape = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
 
 class Filed(StrEnum):
@@ -46,69 +50,115 @@ _PARTS: tuple[tuple[str, Table], ...] = (
     ("entry", tables.entry),
     ("work", tables.work),
 )
-_LEFT_OUT = {"row_id"}  # the database numbers entries itself
+# A value that stands in several rows is sent once, and a column without a value not at all: with more than 50
+# parameters psycopg reads the whole statement anew each time, which costs as much as executing it.
+_SENT_ONCE = {
+    ("message", "client_id"): "client_id",
+    ("case", "client_id"): "client_id",
+    ("message", "case_id"): "case_id",
+    ("case", "case_id"): "case_id",
+    ("entry", "case_id"): "case_id",
+    ("entry", "subject"): "case_id",
+    ("work", "case_id"): "case_id",
+    ("case", "bank"): "bank",
+    ("entry", "bank"): "bank",
+    ("case", "backend"): "backend",
+    ("work", "lane"): "backend",
+    ("message", "received_at"): "now",
+    ("case", "received_at"): "now",
+    ("case", "since"): "now",
+    ("entry", "at"): "now",
+    ("work", "due_at"): "now",
+    ("work", "created_at"): "now",
+    ("case", "event_no"): "event_no",
+    ("entry", "event_no"): "event_no",
+    ("case", "entry_no"): "entry_no",
+    ("entry", "seq"): "entry_no",
+}
+_NAMES = {
+    part: {c.name: _SENT_ONCE.get((part, c.name), f"{part}_{c.name}") for c in table.columns} for part, table in _PARTS
+}
 
 _STILL_GOOD = """SELECT 1 AS good FROM client c JOIN client_key k ON k.client_id = c.client_id
- WHERE c.client_id = :ok_client AND c.status = 'active' AND k.key_id = :ok_key AND k.retired_at IS NULL"""
-
-
-def _columns(table: Table) -> list[str]:
-    return [c.name for c in table.columns if c.name not in _LEFT_OUT]
-
-
-def _insert(part: str, table: Table, *, values: str) -> str:
-    return f"INSERT INTO {table.name} ({', '.join(_columns(table))}) {values}"
-
-
-def _plain(part: str, table: Table) -> str:
-    return _insert(part, table, values=f"VALUES ({', '.join(f':{part}_{c}' for c in _columns(table))})")
-
-
-def _selected(part: str, table: Table) -> str:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # its constructor has no types
-    casts = (f"CAST(:{part}_{c.name} AS {c.type.compile(dialect)})" for c in table.columns if c.name not in _LEFT_OUT)
-    return _insert(part, table, values=f"SELECT {', '.join(casts)} FROM ok")
-
-
-_ONE_STATEMENT = (
-    f"WITH ok AS ({_STILL_GOOD}), "
-    + ", ".join(f"w_{part} AS ({_selected(part, table)})" for part, table in _PARTS[:-1])
-    + f" {_selected(*_PARTS[-1])}"
-)
-_FOUR_STATEMENTS = tuple(_plain(part, table) for part, table in _PARTS)
+ WHERE c.client_id = :client_id AND c.status = 'active' AND k.key_id = :key_id AND k.retired_at IS NULL"""
 
 
 def file(database: Database, rows: FourRows) -> Filed:
-    """Insert all four rows or none.
+    """Insert all four rows or none; a column a row names with ``None``, or does not name, stays empty.
 
     Raises ``Busy`` (nothing was done) or ``OutcomeUnknown`` (the commit's fate is unknown to us).
     """
-    params: dict[str, Any] = {"ok_client": rows.message["client_id"], "ok_key": rows.key_id}
-    for part, row in (
-        ("message", rows.message),
-        ("case", rows.case),
-        ("entry", rows.entry),
-        ("work", rows.work),
-    ):
-        params.update({f"{part}_{name}": value for name, value in row.items()})
+    shape, params = _shaped(rows)
     try:
-        return _file_at_once(database, params) if database.is_postgres else _file_in_turn(database, params)
+        return (
+            _file_at_once(database, shape, params) if database.is_postgres else _file_in_turn(database, shape, params)
+        )
     except exc.IntegrityError as error:
         if is_unique_violation(error):
             return Filed.CLASH
         raise
 
 
-def _file_at_once(database: Database, params: dict[str, Any]) -> Filed:
+def _shaped(rows: FourRows) -> tuple[Shape, dict[str, Any]]:
+    params: dict[str, Any] = {"key_id": rows.key_id}
+    shape = []
+    for (part, _), row in zip(_PARTS, (rows.message, rows.case, rows.entry, rows.work), strict=True):
+        usual, columns, names = _NAMES[part], [], []
+        for column, value in row.items():
+            if value is None:
+                continue
+            name = usual[column]
+            if params.setdefault(name, value) != value:  # this row says something else: it keeps its own
+                name = f"{part}_{column}"
+                params[name] = value
+            columns.append(column)
+            names.append(name)
+        shape.append((tuple(columns), tuple(names)))
+    return tuple(shape), params
+
+
+@lru_cache(maxsize=64)
+def _at_once(shape: Shape) -> str:
+    """One statement of four INSERTs, each only if the client is still good."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # its constructor has no types
+    inserts = []
+    for (_, table), (columns, names) in zip(_PARTS, shape, strict=True):
+        # Without a length: a cast to VARCHAR(n) cuts in silence, the column itself refuses.
+        kinds = [table.columns[column].type.compile(dialect).partition("(")[0] for column in columns]
+        casts = ", ".join(f"CAST(:{name} AS {kind})" for name, kind in zip(names, kinds, strict=True))
+        inserts.append(f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {casts} FROM ok")
+    leading = ", ".join(f"w_{part} AS ({insert})" for (part, _), insert in zip(_PARTS, inserts[:-1], strict=False))
+    return f"WITH ok AS ({_STILL_GOOD}), {leading} {inserts[-1]}"
+
+
+@lru_cache(maxsize=64)
+def _in_turn(shape: Shape) -> tuple[str, ...]:
+    """Four INSERTs, of which the first does nothing when the client is no longer good."""
+    inserts = [
+        f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(':' + name for name in names)}"
+        for (_, table), (columns, names) in zip(_PARTS, shape, strict=True)
+    ]
+    return (f"{inserts[0]} WHERE EXISTS ({_STILL_GOOD})", *inserts[1:])
+
+
+def _file_at_once(database: Database, shape: Shape, params: dict[str, Any]) -> Filed:
     with database.one_statement() as tx:
-        return Filed.FILED if tx.run(_ONE_STATEMENT, params).rowcount == 1 else Filed.BLOCKED
+        return Filed.FILED if tx.run(_at_once(shape), params).rowcount == 1 else Filed.BLOCKED
 
 
-def _file_in_turn(database: Database, params: dict[str, Any]) -> Filed:
+def _file_in_turn(database: Database, shape: Shape, params: dict[str, Any]) -> Filed:
+    first, *others = _in_turn(shape)
     with database.write() as tx:
-        if tx.run(_STILL_GOOD, params).first() is None:
+        begun = tx.run(first, params)
+        if begun.rowcount != 1:
             return Filed.BLOCKED
-        for statement in _FOUR_STATEMENTS:
-            tx.run(statement, params)
+        cursor = begun.connection.connection.cursor()  # the driver's own: it saves half of what a statement costs
+        for statement in others:
+            try:
+                cursor.execute(statement, params)
+            except sqlite3.IntegrityError as error:
+                raise exc.IntegrityError(statement, None, error) from error
+            except sqlite3.OperationalError as error:
+                raise exc.OperationalError(statement, None, error) from error
         tx.commit()
     return Filed.FILED

@@ -77,6 +77,10 @@ class BankDoor:
         return response
 
     def _answer(self, wire: WireRequest) -> Told:
+        # Also opening looks into the store (for the clients): nothing may leave this door without an envelope.
+        return self._guarded(Hint(bank=self._bank.code), lambda: self._opened(wire))
+
+    def _opened(self, wire: WireRequest) -> Told:
         try:
             opened = self._bank.open(wire)
         except NotAuthentic as error:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 from flask import Blueprint, Response, request
 
+from gateway.audit.entry import as_fact
+from gateway.audit.kinds import EntryKind
 from gateway.contracts.backend import Backend
 from gateway.dispatch.words import Words
 from gateway.domain.calls import CallbackEvent
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Busy, NotAuthentic, NotUnderstood
 from gateway.signing.vault import Vault
-from gateway.store import exchanges, inbound, work
+from gateway.store import cases, exchanges, inbound, work
 from gateway.store.database import Database, Tx, new_id
 from gateway.telemetry import Metrics
 from gateway.web.inbound import Turned, caller_address, read
@@ -60,7 +62,11 @@ class CallbackDoor:
             wire = read(request, received_at=self._clock.now(), exchange_id=new_id(), address=address)
         except Turned as turned:
             return Response(status=turned.status)
-        outcome, answer = self._take(peer, wire)
+        try:
+            outcome, answer = self._take(peer, wire)
+        except Exception as error:  # whatever it was: not taken, so that the department says it again
+            _log.error("callback.failed", backend=backend, error=type(error).__name__, exc_info=True)
+            outcome, answer = "failed", peer.acknowledge(False)
         self._metrics.callbacks.labels(backend, outcome).inc()
         response = Response(answer.body, status=answer.status)
         response.headers.update(answer.headers)
@@ -113,6 +119,8 @@ class CallbackDoor:
             ):
                 work.put(tx, self._words.row(backend, event, work_id=new_id(), case_id=case_id))
                 fresh += 1
+            elif case_id:
+                self._note_repeat(tx, backend, case_id, event)
         exchanges.insert(
             tx,
             self._vault,
@@ -132,6 +140,16 @@ class CallbackDoor:
             ),
         )
         return fresh
+
+    def _note_repeat(self, tx: Tx, backend: str, case_id: str, event: CallbackEvent) -> None:
+        cases.note(
+            tx,
+            case_id,
+            EntryKind.CALLBACK_REPEATED,
+            now=self._clock.now(),
+            facts={"call": event.call_id, "event": as_fact(event.word.event_id) or "-"},
+            actor=f"department:{backend}",
+        )
 
 
 def blueprint(door: CallbackDoor) -> Blueprint:

@@ -39,7 +39,7 @@ def blueprint(
         """This process can take work: database, schema and keys are there."""
         try:
             wrong = ready()
-        except GatewayError as error:
+        except Exception as error:  # a probe wants a word, whatever is broken
             wrong = type(error).__name__
         return Response(f"{wrong or 'ready'}\n", status=503 if wrong else 200, mimetype="text/plain")
 

@@ -14,6 +14,7 @@ import structlog
 from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
 from gateway.domain.clock import Clock
+from gateway.domain.errors import GatewayError
 from gateway.domain.records import EntryDraft
 from gateway.signing.vault import Vault
 from gateway.store import exchanges, trail
@@ -83,7 +84,12 @@ class Refusals:
             )
             for (bank, address, claimed, cause, minute), number in ready.items()
         ]
-        self._database.again(lambda tx: trail.append(tx, [trail.row(d, 1) for d in drafts]))
+        try:
+            self._database.again(lambda tx: trail.append(tx, [trail.row(d, 1) for d in drafts]))
+        except GatewayError:
+            with self._lock:
+                self._counts.update(ready)  # counted again at the next flush
+            raise
 
     def _keep(self, bank: str, request: WireRequest, cause: str) -> None:
         now = self._clock.now()

@@ -76,7 +76,17 @@ class Department(Protocol):
 class Door:
     """Listens, and serves each connection in a thread of its own."""
 
-    def __init__(self, department: Department, faults: FaultPlan, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        department: Department,
+        faults: FaultPlan,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        body_cap: int = BODY_CAP,
+    ) -> None:
+        """``body_cap``: bytes of a body above which nothing is read, only HTTP 413 answered."""
+        self.body_cap = body_cap
         self.department = department
         self.faults = faults
         self._host = host
@@ -180,7 +190,7 @@ class _Conversation(BaseHTTPRequestHandler):
         if "Transfer-Encoding" in self.headers or not length.isdigit():
             self._write(Reply(411))
             return None
-        if int(length) > BODY_CAP:
+        if int(length) > self.server.body_cap:
             self._write(Reply(413))
             return None
         body = self.rfile.read(int(length))

@@ -6,12 +6,9 @@ is described in ``mocks/README.md``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +16,17 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from mocks.departments import sbx_rules
+from mocks.departments.books import beijing_text
 from mocks.departments.door import Door, Reply, Request
+from mocks.departments.hmac_signing import Unsigned, utc_now
+from mocks.departments.json_checks import BadBody, read_object
+from mocks.departments.program import options_of, serve
+from mocks.departments.pushes import Clerk
 from mocks.departments.sbx_control import Control
 from mocks.departments.sbx_ledger import Ledger
-from mocks.departments.sbx_pushes import Clerk
+from mocks.departments.sbx_pushes import SbxPushes
 from mocks.departments.sbx_scenarios import DECIDED, Plan, plan, plan_after_supplement
-from mocks.departments.sbx_signing import Signer, Unsigned, beijing_text, utc_now
+from mocks.departments.sbx_signing import Signer
 from mocks.faults import Fault, FaultPlan
 
 BASE = "/sbx/v1/applications"
@@ -75,7 +77,7 @@ class Sandbox:
         self._slow_seconds = slow_seconds
         self.ledger = Ledger(state)
         self.faults = FaultPlan(slow_seconds=slow_seconds)
-        self.clerk = Clerk(self.ledger, self._signer, callback_url=callback_url)
+        self.clerk = Clerk(self.ledger, SbxPushes(self._signer), callback_url=callback_url)
         self.door = Door(self, self.faults, host=host, port=port)
         self._control = Control(self.ledger, self.clerk, faults=self.faults, door=self.door)
 
@@ -140,8 +142,8 @@ class Sandbox:
         if request.method != "POST":
             raise _Said("E113", "no such method", status=405)
         try:
-            body = sbx_rules.read_object(request.body)
-        except sbx_rules.BadBody as exc:
+            body = read_object(request.body)
+        except BadBody as exc:
             raise _Said("E110", str(exc)) from exc
         if act:
             return Plan(first=()), self._act(act[1], act[2], body=body, fault=fault)
@@ -223,23 +225,10 @@ class Sandbox:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mocks.departments.sandbox", description="sandbox department FT_SBX"
-    )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 = any free port (default)")
-    parser.add_argument("--secret-file", type=Path, required=True, help="file with the shared secret")
-    parser.add_argument("--callback-url", default="", help="the gateway's enrolled address for pushes")
-    parser.add_argument("--state", type=Path, required=True, help="directory of the books")
-    parser.add_argument("--app", default="", help="the only X-Sbx-App taken (default: any)")
+    parser = options_of("sandbox", "sandbox department FT_SBX")
     parser.add_argument("--decide-after", type=float, default=1.0, help="seconds")
-    parser.add_argument("--slow-seconds", type=float, default=8.0)
-    parser.add_argument("--print-ready", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args(arguments)
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    with Sandbox(
+    sandbox = Sandbox(
         options.secret_file.read_bytes().strip(),
         options.state,
         callback_url=options.callback_url,
@@ -248,11 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app=options.app,
         host=options.host,
         port=options.port,
-    ) as sandbox:
-        if options.print_ready:
-            print(json.dumps({"ready": True, "port": sandbox.port}), flush=True)
-        ended.wait()
-    return 0
+    )
+    return serve(sandbox, print_ready=options.print_ready)
 
 
 if __name__ == "__main__":

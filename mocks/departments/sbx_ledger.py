@@ -9,16 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from mocks.departments.sbx_scenarios import DECIDED, Draft, Plan
-from mocks.departments.sbx_signing import BEIJING, beijing_text, utc_now
+from mocks.departments.books import Books, Draft, beijing_text
+from mocks.departments.hmac_signing import BEIJING
+from mocks.departments.sbx_scenarios import DECIDED, Plan
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS application (
@@ -27,65 +25,23 @@ CREATE TABLE IF NOT EXISTS application (
     filed_at TEXT NOT NULL, body_sha256 TEXT NOT NULL, body TEXT NOT NULL, copies INTEGER NOT NULL,
     reverse INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS application_call ON application (call_id, id);
-CREATE TABLE IF NOT EXISTS arrival (
-    call_id TEXT PRIMARY KEY, arrivals INTEGER NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS act (
     call_id TEXT NOT NULL, sbx_no TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (call_id, sbx_no));
 CREATE TABLE IF NOT EXISTS event (
     sbx_no TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (sbx_no, seq));
-CREATE TABLE IF NOT EXISTS step (
-    id INTEGER PRIMARY KEY, sbx_no TEXT NOT NULL, due_at REAL NOT NULL, drafts TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS push (
-    id INTEGER PRIMARY KEY, sbx_no TEXT NOT NULL, event_id TEXT NOT NULL, body TEXT NOT NULL, due_at REAL NOT NULL,
-    waits_for INTEGER, tries INTEGER NOT NULL DEFAULT 0, taken_at TEXT);
-CREATE INDEX IF NOT EXISTS push_due ON push (due_at) WHERE taken_at IS NULL;
-CREATE INDEX IF NOT EXISTS push_of ON push (sbx_no, id);
 """
-_PUSH_FREE = """taken_at IS NULL AND due_at <= ? AND (waits_for IS NULL OR EXISTS (
-    SELECT 1 FROM push AS before WHERE before.id = push.waits_for AND before.tries > 0))"""
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One push that is due; ``tries`` so far."""
-
-    id: int
-    body: bytes
-    tries: int
-
-
-class Ledger:
+class Ledger(Books):
     """The books, shared by all threads of the program."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(directory / "sandbox.sqlite", check_same_thread=False)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # survives kill -9 of this program, which is what is staged
-        self._db.executescript(_TABLES)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Keep the other threads out while something is looked at and then written."""
-        with self._lock:
-            yield
-
-    def note_arrival(self, call_id: str) -> None:
-        """Count a request to file that was read but not taken."""
-        with self._lock, self._db:
-            self._count_arrival(call_id)
+        super().__init__(directory / "sandbox.sqlite", _TABLES)
 
     def file(self, body: Mapping[str, Any], raw: bytes, plan: Plan) -> str:
         """Write one application with its first events and what is to come; the new ``sbxNo``."""
-        now = utc_now()
+        now = self.clock()
         with self._lock, self._db:
             self._count_arrival(body["callId"])
             row = {
@@ -118,9 +74,9 @@ class Ledger:
         with self._lock, self._db:
             self._db.execute(
                 "INSERT INTO act VALUES (?, ?, ?, ?, ?)",
-                (body["callId"], sbx_no, kind, beijing_text(utc_now()), json.dumps(body, ensure_ascii=False)),
+                (body["callId"], sbx_no, kind, beijing_text(self.clock()), json.dumps(body, ensure_ascii=False)),
             )
-            self._db.execute("DELETE FROM step WHERE sbx_no = ?", (sbx_no,))
+            self._drop_plan(sbx_no)
             self._say(sbx_no, plan.first, push=False)
             self._schedule(sbx_no, plan)
 
@@ -131,52 +87,8 @@ class Ledger:
     def decide(self, sbx_no: str, draft: Draft) -> None:
         """A clerk's word: said and pushed at once, whatever stood before; steps still to come are dropped."""
         with self._lock, self._db:
-            self._db.execute("DELETE FROM step WHERE sbx_no = ?", (sbx_no,))
+            self._drop_plan(sbx_no)
             self._say(sbx_no, (draft,), push=True)
-
-    def run_steps(self) -> None:
-        """Say everything that is due now; a step of a decided application is dropped."""
-        now = utc_now().timestamp()
-        with self._lock, self._db:
-            due = self._db.execute("SELECT * FROM step WHERE due_at <= ? ORDER BY due_at, id", (now,)).fetchall()
-            for step in due:
-                self._db.execute("DELETE FROM step WHERE id = ?", (step["id"],))
-                if self._row(step["sbx_no"])["status"] not in DECIDED:
-                    self._say(step["sbx_no"], json.loads(step["drafts"]), push=True)
-
-    def due_pushes(self, without: Iterable[int], most: int) -> list[Push]:
-        """Up to ``most`` pushes to try now, except those ``without`` (already on the way)."""
-        skip = set(without)
-        now = utc_now().timestamp()
-        query = f"SELECT id, body, tries FROM push WHERE {_PUSH_FREE} ORDER BY due_at, id LIMIT ?"  # noqa: S608
-        with self._lock:
-            rows = self._db.execute(query, (now, most + len(skip))).fetchall()
-        found = [Push(row["id"], row["body"].encode(), row["tries"]) for row in rows if row["id"] not in skip]
-        return found[:most]
-
-    def push_tried(self, push: Push, *, taken: bool, again_in: float) -> None:
-        """Note one try: taken for good, or again in ``again_in`` seconds."""
-        now = utc_now()
-        with self._lock, self._db:
-            self._db.execute(
-                "UPDATE push SET tries = tries + 1, taken_at = ?, due_at = ? WHERE id = ?",
-                (beijing_text(now) if taken else None, now.timestamp() + again_in, push.id),
-            )
-
-    def pull_forward(self) -> None:
-        """Let every waiting push be tried now."""
-        with self._lock, self._db:
-            self._db.execute("UPDATE push SET due_at = ? WHERE taken_at IS NULL", (utc_now().timestamp(),))
-
-    def next_due(self) -> float | None:
-        """Epoch seconds of the next step or push that lies in the future, or none."""
-        now = utc_now().timestamp()
-        query = (
-            "SELECT MIN(due_at) AS due FROM (SELECT due_at FROM step UNION ALL"
-            " SELECT due_at FROM push WHERE taken_at IS NULL) WHERE due_at > ?"
-        )
-        row = self._one(query, now)
-        return row["due"] if row else None
 
     def find(self, call_id: str) -> dict[str, Any] | None:
         """The application filed first under ``call_id``, or that of a supplement or withdrawal; as in section 5."""
@@ -211,21 +123,17 @@ class Ledger:
         with self._lock:
             return [dict(row) for row in self._db.execute(query, only)]
 
-    def pushes(self) -> dict[str, int]:
-        """How many pushes wait and how many were taken."""
-        row = self._one("SELECT COUNT(*) AS made, COUNT(taken_at) AS taken FROM push")
-        return {"waiting": row["made"] - row["taken"], "taken": row["taken"]} if row else {}
+    def _perform(self, number: str, drafts: list[Draft]) -> None:
+        if self._row(number)["status"] not in DECIDED:  # a step of a decided application is dropped
+            self._say(number, drafts, push=True)
 
-    def reset(self) -> None:
-        """Empty the books; numbers go on, so that no number or event id ever comes twice."""
-        with self._lock, self._db:
-            for table in ("application", "arrival", "act", "event", "step", "push"):
-                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+    def _own_tables(self) -> Iterable[str]:
+        return ("application", "act", "event")
 
     def _say(self, sbx_no: str, drafts: Iterable[Draft], *, push: bool) -> None:
         row = self._row(sbx_no)
         seq = len(self._events(sbx_no))
-        now = utc_now()
+        now = self.clock()
         said = []
         for draft in drafts:
             seq += 1
@@ -236,36 +144,12 @@ class Ledger:
             self._db.execute("UPDATE application SET status = ? WHERE sbx_no = ?", (event["status"], sbx_no))
             said.append(event)
         if push and row["answer"] != "poll":
-            self._queue(row, list(reversed(said)) if row["reverse"] else said)
-
-    def _queue(self, row: sqlite3.Row, events: list[dict[str, Any]]) -> None:
-        last = self._one("SELECT MAX(id) AS id FROM push WHERE sbx_no = ?", row["sbx_no"])
-        before = last["id"] if last else None
-        for event in events:
-            body = json.dumps(
-                {"sbxNo": row["sbx_no"], "callId": row["call_id"], "event": event},
-                ensure_ascii=False,
-                separators=(",", ":"),
-            )
-            for _ in range(row["copies"]):
-                cursor = self._db.execute(
-                    "INSERT INTO push (sbx_no, event_id, body, due_at, waits_for) VALUES (?, ?, ?, ?, ?)",
-                    (row["sbx_no"], event["eventId"], body, utc_now().timestamp(), before),
-                )
-                before = cursor.lastrowid
+            in_order = reversed(said) if row["reverse"] else said
+            self._queue(sbx_no, [_letter(row, event) for event in in_order], copies=row["copies"])
 
     def _schedule(self, sbx_no: str, plan: Plan) -> None:
-        now = utc_now().timestamp()
-        rows = [(sbx_no, now + after, json.dumps(drafts, ensure_ascii=False)) for after, drafts in plan.later]
-        self._db.executemany("INSERT INTO step (sbx_no, due_at, drafts) VALUES (?, ?, ?)", rows)
-
-    def _count_arrival(self, call_id: str) -> None:
-        now = beijing_text(utc_now())
-        self._db.execute(
-            "INSERT INTO arrival VALUES (?, 1, ?, ?) ON CONFLICT (call_id)"
-            " DO UPDATE SET arrivals = arrivals + 1, last_at = excluded.last_at",
-            (call_id, now, now),
-        )
+        now = self.clock().timestamp()
+        self._plan(sbx_no, [(now + after, drafts) for after, drafts in plan.later])
 
     def _filed(self, call_id: str) -> int:
         row = self._one("SELECT COUNT(*) AS n FROM application WHERE call_id = ?", call_id)
@@ -281,6 +165,8 @@ class Ledger:
             raise KeyError(sbx_no)
         return row
 
-    def _one(self, query: str, *values: object) -> Any:
-        with self._lock:
-            return self._db.execute(query, values).fetchone()
+
+def _letter(row: sqlite3.Row, event: Mapping[str, Any]) -> tuple[str, str]:
+    """Event id and body of one push (section 6)."""
+    body = {"sbxNo": row["sbx_no"], "callId": row["call_id"], "event": event}
+    return event["eventId"], json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -5,81 +5,13 @@ Must not store or decide anything. Every problem of a body is reported, not only
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from mocks.departments.json_checks import Check, Problem, Problems, anything, one_of, text
 from mocks.departments.sbx_signing import is_time
-
-Problem = dict[str, str]
-Check = Callable[[Any], str]
-
-
-class BadBody(Exception):
-    """Not a JSON object, or one with a member twice."""
-
-
-class _Problems:
-    def __init__(self) -> None:
-        self.found: list[Problem] = []
-
-    def add(self, path: str, say: str) -> None:
-        self.found.append({"path": path, "say": say})
-
-    def members(self, value: Any, path: str, *, needs: Mapping[str, Check], may: Mapping[str, Check]) -> None:
-        """Check an object: every member of ``needs``, nothing beyond ``needs`` and ``may``."""
-        if not isinstance(value, dict):
-            self.add(path or "body", "not an object")
-            return
-        prefix = f"{path}." if path else ""
-        for name in needs:
-            if name not in value:
-                self.add(prefix + name, "missing")
-        for name, found in value.items():
-            check = needs.get(name) or may.get(name)
-            if check is None:
-                self.add(prefix + name, "unknown member")
-            elif say := check(found):
-                self.add(prefix + name, say)
-
-
-def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in ``body``. Raises ``BadBody``."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) < len(pairs):
-            raise BadBody("a member twice")
-        return members
-
-    def refuse(name: str) -> None:
-        raise BadBody(f"{name} is no JSON")
-
-    try:
-        value = json.loads(body.decode(), object_pairs_hook=unique, parse_constant=refuse)
-        json.dumps(value, ensure_ascii=False).encode()  # lone surrogates
-    except (ValueError, RecursionError) as exc:
-        raise BadBody(str(exc)) from exc
-    if not isinstance(value, dict):
-        raise BadBody("not an object")
-    return value
-
-
-def _text(pattern: str = r"[^\x00-\x1f]+", *, most: int) -> Check:
-    form = re.compile(pattern)
-
-    def check(value: Any) -> str:
-        if not isinstance(value, str):
-            return "not text"
-        if not value:
-            return "empty"
-        if len(value) > most:
-            return f"longer than {most}"
-        return "" if form.fullmatch(value) else "characters not allowed"
-
-    return check
 
 
 def _day(value: Any) -> str:
@@ -96,10 +28,6 @@ def _moment(value: Any) -> str:
     return "" if isinstance(value, str) and is_time(value) else "not a time with +08:00"
 
 
-def _one_of(*words: str) -> Check:
-    return lambda value: "" if isinstance(value, str) and value in words else f"not one of {', '.join(words)}"
-
-
 def _whole(low: int, high: int) -> Check:
     def check(value: Any) -> str:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -112,38 +40,38 @@ def _whole(low: int, high: int) -> Check:
 def _address(value: Any) -> str:
     if isinstance(value, str):
         return _NAME(value)
-    problems = _Problems()
-    region, street = _text(r"\d{6}", most=6), _text(r"\d{9}", most=9)
+    problems = Problems()
+    region, street = text(r"\d{6}", most=6), text(r"\d{9}", most=9)
     may = {"street": street, "community": _NAME}
     problems.members(value, "", needs={"region": region, "detail": _NAME}, may=may)
     return "; ".join(f"{p['path']}: {p['say']}" for p in problems.found)
 
 
-_NAME = _text(most=200)
-_WORD = _text(most=40)
-_DOC_NO = _text(r"[0-9A-Za-z()\-]{2,}", most=40)
-_PHONE = _text(r"[0-9+\- ]+", most=30)
-_CALL_ID = _text(r"[0-9A-Za-z-]{8,32}", most=32)
-_RECEIPT = _text(r"[0-9A-Za-z.\-]+", most=40)
-_LONG = _text(r"(?s)[^\x00-\x09\x0b-\x1f]+", most=500)
-_STREET = _text(r"\d{9}", most=9)
-_HOW = _one_of("paper", "scan", "upload", "e_certificate", "promised")
+_NAME = text(most=200)
+_WORD = text(most=40)
+_DOC_NO = text(r"[0-9A-Za-z()\-]{2,}", most=40)
+_PHONE = text(r"[0-9+\- ]+", most=30)
+_CALL_ID = text(r"[0-9A-Za-z-]{8,32}", most=32)
+_RECEIPT = text(r"[0-9A-Za-z.\-]+", most=40)
+_LONG = text(r"(?s)[^\x00-\x09\x0b-\x1f]+", most=500)
+_STREET = text(r"\d{9}", most=9)
+_HOW = one_of("paper", "scan", "upload", "e_certificate", "promised")
 
 CONTENT: Mapping[str, Check] = {
-    "scenario": _text(r"[0-9a-z_]+", most=40),
+    "scenario": text(r"[0-9a-z_]+", most=40),
     "remark": _LONG,
     "contactDate": _day,
     "amountFen": _whole(0, 999_999_999_999_999),
 }
 _PERSON_NEEDS: Mapping[str, Check] = {"name": _NAME, "docType": _WORD, "docNo": _DOC_NO, "phone": _PHONE}
 _PERSON_MAY: Mapping[str, Check] = {
-    "kind": _one_of("person"),
+    "kind": one_of("person"),
     "docExpire": _day,
     "residenceStreet": _STREET,
     "residenceAddress": _address,
 }
 _ORGANISATION_NEEDS: Mapping[str, Check] = {
-    "kind": _one_of("organisation"),
+    "kind": one_of("organisation"),
     "orgName": _NAME,
     "legalRepName": _NAME,
     "legalRepDocNo": _DOC_NO,
@@ -154,25 +82,21 @@ _ORGANISATION_NEEDS: Mapping[str, Check] = {
 _ORGANISATION_MAY: Mapping[str, Check] = {"uscc": _DOC_NO, "usccAbsentReason": _WORD, "legalRepDocType": _WORD}
 
 
-def _anything(_: Any) -> str:
-    return ""
-
-
 def check_application(body: Mapping[str, Any]) -> list[Problem]:
     """The problems of a filing, none = good."""
-    problems = _Problems()
+    problems = Problems()
     needs: dict[str, Check] = {
         "callId": _CALL_ID,
         "receiptNo": _RECEIPT,
-        "item": _text(r"[0-9A-Z-]+", most=20),
-        "itemVersion": _text(r"[0-9A-Za-z.\-]+", most=12),
-        "outlet": _text(r"[0-9A-Za-z-]+", most=20),
+        "item": text(r"[0-9A-Z-]+", most=20),
+        "itemVersion": text(r"[0-9A-Za-z.\-]+", most=12),
+        "outlet": text(r"[0-9A-Za-z-]+", most=20),
         "receivedAt": _moment,
-        "applicant": _anything,
-        "content": _anything,
-        "answer": _one_of("at_once", "callback", "poll"),
+        "applicant": anything,
+        "content": anything,
+        "answer": one_of("at_once", "callback", "poll"),
     }
-    problems.members(body, "", needs=needs, may={"agent": _anything, "materials": _anything})
+    problems.members(body, "", needs=needs, may={"agent": anything, "materials": anything})
     applicant = body.get("applicant")
     if isinstance(applicant, dict) and applicant.get("kind", "person") != "person":
         problems.members(applicant, "applicant", needs=_ORGANISATION_NEEDS, may=_ORGANISATION_MAY)
@@ -188,19 +112,19 @@ def check_application(body: Mapping[str, Any]) -> list[Problem]:
     return problems.found
 
 
-def _check_materials(value: Any, problems: _Problems) -> None:
+def _check_materials(value: Any, problems: Problems) -> None:
     if not isinstance(value, list):
         problems.add("materials", "not a list")
         return
     for position, row in enumerate(value):
-        needs = {"id": _text(r"M[0-9]{1,2}", most=3), "how": _HOW}
+        needs = {"id": text(r"M[0-9]{1,2}", most=3), "how": _HOW}
         problems.members(row, f"materials[{position}]", needs=needs, may={"pages": _whole(1, 999), "until": _day})
 
 
 def check_supplement(body: Mapping[str, Any]) -> list[Problem]:
     """The problems of a supplement's shape; whether a change was asked is judged by the application."""
-    problems = _Problems()
-    problems.members(body, "", needs={"callId": _CALL_ID, "receiptNo": _RECEIPT, "changes": _anything}, may={})
+    problems = Problems()
+    problems.members(body, "", needs={"callId": _CALL_ID, "receiptNo": _RECEIPT, "changes": anything}, may={})
     changes = body.get("changes")
     if "changes" in body and (not isinstance(changes, dict) or not changes):
         problems.add("changes", "not an object with a member")
@@ -218,6 +142,6 @@ def check_supplement(body: Mapping[str, Any]) -> list[Problem]:
 
 def check_withdrawal(body: Mapping[str, Any]) -> list[Problem]:
     """The problems of a withdrawal's shape."""
-    problems = _Problems()
+    problems = Problems()
     problems.members(body, "", needs={"callId": _CALL_ID, "receiptNo": _RECEIPT}, may={"why": _NAME})
     return problems.found

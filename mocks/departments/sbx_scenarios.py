@@ -6,15 +6,13 @@ Pure: must not store, send or wait; it only says what is to happen and when.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+
+from mocks.departments.books import Draft
 
 DECIDED = frozenset({"GRANTED", "REFUSED", "NOT_ACCEPTED", "WITHDRAWN"})
 STATUSES = DECIDED | {"RECEIVED", "ACCEPTED", "REVIEWING", "CORRECTION", "SPECIAL_BEGIN", "SPECIAL_END"}
 REASONS = frozenset({"S01", "S02", "S03", "S04", "S05", "S06", "S99"})
 NEVER_AT_ONCE = frozenset({"correct", "lost", "twice", "out_of_order", "hold"})
-
-Draft = dict[str, Any]
-"""An event before it has number, sequence and time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,32 +5,14 @@ Must not look into a body: it is signed as bytes.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 
-BEIJING = timezone(timedelta(hours=8))
-CLOCK_SKEW = timedelta(minutes=5)
-NONCE_LIFE = timedelta(minutes=10)
+from mocks.departments.hmac_signing import CLOCK_SKEW, Nonces, Unsigned, mac_hex, same, sha256_hex
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+08:00\Z")
 _NONCE = re.compile(r"[0-9A-Za-z-]{8,64}\Z")
-
-
-class Unsigned(Exception):
-    """A request that is not taken; ``code`` is the document's."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-def beijing_text(moment: datetime) -> str:
-    """``moment`` as the document writes times: ``2026-11-23T10:15:31.204+08:00``."""
-    return moment.astimezone(BEIJING).isoformat(timespec="milliseconds")
 
 
 def is_time(text: str) -> bool:
@@ -53,16 +35,15 @@ class Signer:
             raise ValueError("the secret is shorter than 8 bytes")
         self._secret = secret
         self._app = app
-        self._nonces: dict[str, datetime] = {}
-        self._lock = threading.Lock()
+        self._nonces = Nonces()
 
     def sign_request(self, method: str, target: str, *, time: str, nonce: str, body: bytes) -> str:
         """The signature of a request or push; ``target`` is the path with query."""
-        return self._mac(method, target, time, nonce, _digest(body))
+        return mac_hex(self._secret, method, target, time, nonce, sha256_hex(body))
 
     def sign_answer(self, status: int, nonce: str, *, time: str, body: bytes) -> str:
         """The signature of an answer to the request with ``nonce`` ("-" = it had none)."""
-        return self._mac(str(status), nonce, time, _digest(body))
+        return mac_hex(self._secret, str(status), nonce, time, sha256_hex(body))
 
     def check(self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         """Take a request or raise ``Unsigned``: signature first, then clock, then nonce."""
@@ -70,28 +51,9 @@ class Signer:
         if not (app and time and sign and _NONCE.match(nonce)):
             raise Unsigned("E101", "a header is missing or malformed")
         expected = self.sign_request(method, target, time=time, nonce=nonce, body=body)
-        if not hmac.compare_digest(expected.encode(), sign.encode("utf-8", "replace")) or (
-            self._app and app != self._app
-        ):
+        if not same(expected, sign) or (self._app and app != self._app):
             raise Unsigned("E101", "signature does not hold")
         if not is_time(time) or abs(datetime.fromisoformat(time) - now) > CLOCK_SKEW:
             raise Unsigned("E102", "clock")
-        with self._lock:
-            if len(self._nonces) > 20000:
-                self._nonces = {key: seen for key, seen in self._nonces.items() if now - seen < NONCE_LIFE}
-            seen = self._nonces.get(f"{app} {nonce}")
-            if seen and now - seen < NONCE_LIFE:
-                raise Unsigned("E103", "nonce used")
-            self._nonces[f"{app} {nonce}"] = now
-
-    def _mac(self, *lines: str) -> str:
-        return hmac.new(self._secret, "\n".join(lines).encode(), hashlib.sha256).hexdigest()
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
-def utc_now() -> datetime:
-    """The moment, aware."""
-    return datetime.now(UTC)
+        if not self._nonces.use(app, nonce, now=now):
+            raise Unsigned("E103", "nonce used")

@@ -7,15 +7,18 @@ Speaks ``docs/departments/FT_SBX.md`` as far as filing and finding go, keeps its
 from __future__ import annotations
 
 import argparse
+import hashlib
+import hmac
 import json
 import socketserver
 import threading
 import time
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from mocks.departments.sbx_signing import Signer, beijing_text, utc_now
 
+_BEIJING = timezone(timedelta(hours=8))
 _REASONS = {200: "OK", 404: "Not Found"}
 
 
@@ -32,7 +35,7 @@ class Books:
         read = json.loads(body)
         with self._lock:
             number = f"SBX20260101{len(self._filed) + 1:06d}"
-            moment = beijing_text(utc_now())
+            moment = _moment()
             events = [
                 {"eventId": f"{number}-1", "seq": 1, "status": "RECEIVED", "at": moment},
                 {"eventId": f"{number}-2", "seq": 2, "status": "GRANTED", "at": moment, "automatic": True},
@@ -74,8 +77,10 @@ class Door(socketserver.StreamRequestHandler):
                 headers[name.lower()] = value.strip()
             body = self.rfile.read(int(headers.get("content-length", "0")))
             status, answer = self._answer(method, target, body, at=time.time())
-            moment = beijing_text(utc_now())
-            sign = self.server.signer.sign_answer(status, headers.get("x-sbx-nonce", "-"), time=moment, body=answer)
+            moment = _moment()
+            nonce = headers.get("x-sbx-nonce", "-")
+            text = "\n".join((str(status), nonce, moment, hashlib.sha256(answer).hexdigest()))
+            sign = hmac.digest(self.server.secret, text.encode(), "sha256").hex()
             head = (
                 f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
                 f"Content-Length: {len(answer)}\r\nX-Sbx-Time: {moment}\r\nX-Sbx-Sign: {sign}\r\n\r\n"
@@ -103,8 +108,12 @@ class Department(socketserver.ThreadingTCPServer):
 
     def __init__(self, port: int, secret: bytes) -> None:
         self.books = Books()
-        self.signer = Signer(secret)
+        self.secret = secret
         super().__init__(("127.0.0.1", port), Door)
+
+
+def _moment() -> str:
+    return datetime.now(UTC).astimezone(_BEIJING).isoformat(timespec="milliseconds")
 
 
 def main() -> None:

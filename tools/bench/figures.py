@@ -13,7 +13,7 @@ TARGET = 1.6  # gateway over floor b, server CPU per request, on both databases
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One side in one round. ``cpu_us``: server CPU per answer; ``backend_us``: the database server's, none if unread."""
+    """One side in one round. ``cpu_us``: server CPU per answer; ``backend_us``: the database server's, if readable."""
 
     side: str
     answered: int

@@ -33,7 +33,8 @@ _DECIDE_AFTER = 1.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo, or with ``--stay`` the house alone until Ctrl-C."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # also where a shell started us with Ctrl-C ignored
+        signal.signal(number, _interrupt)
     console = show.console()
     folder = options.folder or ROOT / "var" / "demo" / f"{datetime.now(BEIJING):%Y%m%d-%H%M%S}"
     try:
@@ -70,6 +71,7 @@ def _tell(console: Console, folder: Path, database_url: str | None) -> int:
             rows += play(stories_hard.LAST, floor, told=over)
             good = _close(console, floor, rows, say=step)
             stopping = time.monotonic()
+            progress.update(task, description="stopping everything")
     spent = (
         f"{up - began:.0f} s to start, {stopping - up:.0f} s for the stories, {time.monotonic() - began:.0f} s in all"
     )
@@ -78,7 +80,7 @@ def _tell(console: Console, folder: Path, database_url: str | None) -> int:
         "everything came as expected" if good else f"not as expected: {failed} of {len(rows)} stories, see ✗ above"
     )
     console.print(f"{show.mark(good)} {verdict} ({spent})")
-    console.print(show.next_steps(stack))
+    console.print(show.next_steps(stack), soft_wrap=True)
     return 0 if good else 1
 
 
@@ -127,6 +129,7 @@ def _stay(console: Console, folder: Path, database_url: str | None) -> int:
         ).__enter__()
     try:
         console.print(show.house(stack))
+        console.print(show.calls(stack), soft_wrap=True)
         console.print("[bold]Ctrl-C[/] stops everything")
         while all(stack.alive(name) for name in ("gateway", "department")):
             time.sleep(1)

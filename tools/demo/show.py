@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -64,21 +63,22 @@ def feed(reading: Reading) -> RenderableType:
     return Group(Text.from_markup(line + end), *(Text(f"  {wrong}", style="red") for wrong in reading.wrong))
 
 
-def next_steps(stack: Stack) -> Panel:
-    """What to try when the demo is over."""
-    steps = Table.grid(padding=(0, 2))
-    steps.add_row("make run", "the same house, left running, with calls to copy")
-    steps.add_row(f"less {shown(stack.logs)}/gateway.log", "what the gateway said meanwhile")
-    steps.add_row(
-        f"(. {shown(stack.env_file)}; {python()} -m gateway doctor)",
-        "what it thinks of its settings; also timeline, audit …",
+def next_steps(stack: Stack) -> Text:
+    """What to try when the demo is over. Print with ``soft_wrap``: its commands are there to be copied."""
+    steps = (
+        ("the same house, left running, with calls to copy", "make run"),
+        ("what it thinks of its settings; also clients list, timeline, audit …", _by_hand(stack, "doctor")),
+        ("what the gateway said meanwhile", f"less {shown(stack.logs)}/gateway.log"),
+        ("what it is, and how to connect a bank or a department", "less README.md"),
     )
-    steps.add_row("less README.md", "what it is, and how to connect a bank or a department")
-    return Panel(steps, title="next", title_align="left")
+    lines = [Text("next", style="bold")]
+    for meaning, command in steps:
+        lines += [Text(f"  # {meaning}", style="dim"), Text(f"  {command}")]
+    return Text("\n").join(lines)
 
 
-def house(stack: Stack) -> Group:
-    """Addresses, names, files and calls of a stack that stays."""
+def house(stack: Stack) -> Panel:
+    """Addresses, names and files of a stack that stays."""
     facts = Table.grid(padding=(0, 2))
     for name, value in (
         ("gateway", stack.url),
@@ -90,16 +90,16 @@ def house(stack: Stack) -> Group:
         ("logs", shown(stack.logs)),
     ):
         facts.add_row(f"[bold]{name}[/]", value)
-    return Group(Panel(facts, title="up and running", title_align="left"), Syntax(calls(stack), "sh", word_wrap=True))
+    return Panel(facts, title="up and running", title_align="left")
 
 
-def calls(stack: Stack) -> str:
-    """Calls to copy, as a shell reads them from the project's root."""
+def calls(stack: Stack) -> Text:
+    """Calls to copy, as a shell reads them from the project's root. Print with ``soft_wrap``: no blanks are added."""
     bank = (
         f"{python()} -m mocks.banks.icbc_sim --base {stack.url} \\\n"
         f"  --key {shown(stack.bank_key)} --gateway-key {shown(stack.answer_key)}"
     )
-    return f"""\
+    text = f"""\
 # file as a branch: decided at once, by callback, when asked; scenarios: grant refuse correct slow lost twice hold …
 {bank} submit --item FT-SBX-001 --scenario grant
 {bank} submit --item FT-SBX-002 --scenario grant
@@ -108,14 +108,21 @@ def calls(stack: Stack) -> str:
 {bank} query --receipt-no RECEIPT_NO
 {bank} changes
 # look at it as the operator
-(. {shown(stack.env_file)}; {python()} -m gateway timeline RECEIPT_NO)
-(. {shown(stack.env_file)}; {python()} -m gateway audit verify)
+{_by_hand(stack, "timeline RECEIPT_NO")}
+{_by_hand(stack, "audit verify")}
 curl {stack.url}/healthz
 curl {stack.url}/metrics
 # the department's books; let its next filings go wrong
 curl {stack.department_url}/control/ledger
 curl -d '{{"next":["cut_after","busy"],"methods":["POST"]}}' {stack.department_url}/control/faults
 """
+    lines = (Text(line, style="dim" if line.startswith("#") else "") for line in text.splitlines())
+    return Text("\n").join(lines)
+
+
+def _by_hand(stack: Stack, command: str) -> str:
+    """A command of the gateway in a shell of its own, with this stack's settings."""
+    return f"(. {shown(stack.env_file)}; {python()} -m gateway {command})"
 
 
 def shown(path: Path) -> str:
