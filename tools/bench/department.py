@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-
 _BEIJING = timezone(timedelta(hours=8))
 _REASONS = {200: "OK", 404: "Not Found"}
 

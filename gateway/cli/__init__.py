@@ -1,0 +1,9 @@
+"""The command line: every duty of an operator.
+
+Must not decide anything a room decides. Runs beside a live gateway as a second process (rules.md 38).
+"""
+
+from gateway.cli import clients, keys, looking, running
+from gateway.cli.base import main
+
+__all__ = ["clients", "keys", "looking", "main", "running"]
