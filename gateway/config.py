@@ -220,7 +220,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-_BANK_KEYS: dict[str, Check] = {"signed_path_prefix": _text}
+_BANK_KEYS: dict[str, Check] = {"signed_path_prefix": _text, "secrets": _files, "values": _texts}
 _BACKEND_KEYS: dict[str, Check] = {
     "base_url": _base_url,
     "networks": _network_list,

@@ -42,7 +42,7 @@ def room(tx: Tx, lane: str, *, wish: int, lease: timedelta) -> Room:
 
 def _from_bucket(tx: Tx, lane: str, state: work.LaneState, wish: int, now: int) -> int:
     full = state.rate * 1000  # one second's worth, in thousandths
-    since = max(0, now - state.refilled_at) if state.refilled_at else _SECOND  # a clock set back takes nothing away
+    since = (now - state.refilled_at) if state.refilled_at else _SECOND
     tokens = min(full, state.tokens + since * state.rate * 1000 // _SECOND)
     granted = min(wish, tokens // 1000)
     work.Lanes.take_tokens(tx, lane, tokens=tokens - granted * 1000, refilled_at=now)

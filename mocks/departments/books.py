@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Push:
     tries: int
 
 
-class Books:
+class Books(ABC):
     """The books, shared by all threads of one program. ``number`` is the department's own number of a case."""
 
     def __init__(self, file: Path, tables: str, *, clock: Callable[[], datetime] = utc_now) -> None:
@@ -141,13 +142,13 @@ class Books:
             for table in ("arrival", "agenda", "outbox", *self._own_tables()):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
+    @abstractmethod
     def _perform(self, number: str, drafts: list[Draft]) -> None:
         """Say ``drafts`` of the case ``number``, inside the running transaction."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _own_tables(self) -> Iterable[str]:
         """The department's tables that a reset empties."""
-        raise NotImplementedError
 
     def _plan(self, number: str, steps: Iterable[tuple[float, Iterable[Draft]]]) -> None:
         """Put (epoch seconds, drafts) on the agenda of a case."""

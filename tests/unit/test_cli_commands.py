@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway import bootstrap
-from gateway.cli import main
+from gateway.cli import base, main
 from gateway.domain.case import CaseEvent
 from gateway.store import work
 from tests.builders import (
@@ -33,7 +33,7 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run one command with the settings of this test's gateway."""
     monkeypatch.setattr(bootstrap, "load_catalogue", read_catalogue)
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(base.console, "width", 300)
     before = structlog.get_config()
 
     def invoke(*arguments: str, **settings: str) -> Result:
@@ -171,7 +171,7 @@ def test_a_new_key_signs_after_a_restart_and_the_old_receipts_key_stays(
     house: SmallHouse, run: Run, tmp_path: Path
 ) -> None:
     old = {file.name for file in (tmp_path / "keys").glob("answer-icbc*")}
-    assert "tell the banks" in said(run("keys", "add", "answer-icbc"))
+    assert "keys show answer-icbc" in said(run("keys", "add", "answer-icbc"))
     (new,) = {file.name for file in (tmp_path / "keys").glob("answer-icbc*")} - old
     assert load_pem_private_key((tmp_path / "keys" / new).read_bytes(), None)
     assert "no key purpose" in said(run("keys", "add", "everything"), 1)
