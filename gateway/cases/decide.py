@@ -47,18 +47,32 @@ def hear(journal: Journal, standing: Standing, *, canonical_path: Callable[[str]
         journal.case = replace(journal.case, department_ref=standing.department_ref[:64])
     moved, park = False, ""
     for word in sorted(standing.words, key=lambda w: (w.seq, w.at or _LONG_AGO)):
-        if word.seq and word.seq <= journal.case.department_seq:
+        if _heard_before(journal.case, word):
             continue
         why = _hear_one(journal, word, canonical_path)
         if why is None:
             moved = True
         elif why:
             park = park or why
-        if word.seq:
-            journal.case = replace(journal.case, department_seq=word.seq)
+        journal.case = _remember(journal.case, word)
     if park and not journal.case.parked:
         journal.case = replace(journal.case, parked=True)
     return Verdict(moved=moved, over=_over(journal.case), park=park)
+
+
+def _heard_before(case: Case, word: Word) -> bool:
+    """By the department's own number, else by its own time (rules.md 25): departments repeat their history."""
+    if word.seq:
+        return word.seq <= case.department_seq
+    return word.at is not None and case.facts.heard_at is not None and word.at < case.facts.heard_at
+
+
+def _remember(case: Case, word: Word) -> Case:
+    if word.seq:
+        return replace(case, department_seq=word.seq)
+    if word.at is not None:
+        return replace(case, facts=replace(case.facts, heard_at=word.at))
+    return case
 
 
 def _over(case: Case) -> bool:
@@ -77,6 +91,8 @@ def _hear_one(journal: Journal, word: Word, canonical_path: Callable[[str], str]
     try:
         steps = way(state, event)
     except IllegalMove:
+        if not word.seq and word.at is not None and word.at == journal.case.facts.heard_at:
+            return ""  # one of several words of the same second, heard before
         journal.note(
             EntryKind.CALLBACK_IGNORED, {"why": "late_or_illegal", "said": word.outcome.value, "state": state.value}
         )

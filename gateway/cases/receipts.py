@@ -9,6 +9,7 @@ import base64
 import secrets
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 
 from gateway.catalogue.kinds import mod37_36_check
 from gateway.domain.clock import beijing, stamp
@@ -19,14 +20,17 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: typed O, I, L ma
 _JWS_NAMES = {"ed25519": "EdDSA"}
 
 
-def new_number(slip_no: str, received_at: datetime, *, draw: Callable[[], str] | None = None) -> str:
+def _drawn() -> str:
+    return "".join([ALPHABET[byte % 32] for byte in secrets.token_bytes(5)])  # 32 letters: each as likely as any
+
+
+def new_number(slip_no: str, received_at: datetime, *, draw: Callable[[], str] = _drawn) -> str:
     """``FT`` + yyMMdd + slip number + 5 drawn characters + MOD 37,36 check; random, not countable (rules.md 36).
 
     Drawn again while the check character would be one of I, L, O, U, so that none of them ever occurs.
     """
     while True:
-        tail = draw() if draw else "".join(secrets.choice(ALPHABET) for _ in range(5))
-        body = f"FT{beijing(received_at):%y%m%d}{slip_no}{tail}"
+        body = f"FT{beijing(received_at):%y%m%d}{slip_no}{draw()}"
         check = mod37_36_check(body)
         if check in ALPHABET:
             return body + check
@@ -49,9 +53,13 @@ def read_number(typed: str) -> str:
 
 def make(key: SigningKey, payload: dict[str, str]) -> str:
     """A compact JWS over the canonical payload; the receipt key signs nothing else."""
-    header = {"alg": _JWS_NAMES[key.algorithm], "kid": key.key_id, "typ": "ft-receipt+jws"}
-    signed = _b64(canonical_json(header)) + b"." + _b64(canonical_json(payload))
+    signed = _header(key.algorithm, key.key_id) + b"." + _b64(canonical_json(payload))
     return (signed + b"." + _b64(key.sign(signed))).decode("ascii")
+
+
+@lru_cache(maxsize=16)
+def _header(algorithm: str, key_id: str) -> bytes:
+    return _b64(canonical_json({"alg": _JWS_NAMES[algorithm], "kid": key_id, "typ": "ft-receipt+jws"}))
 
 
 def payload(

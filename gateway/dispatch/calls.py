@@ -128,9 +128,9 @@ class Calls:
             _log.warning("call.lease_lost", call_id=claim.work_id, token=claim.token)
 
     def _talk(self, peer: Peer, claim: work.Claim, case: Case, started: float) -> Answer:
-        call = read_call(claim, self._vault.unwrap(case.data_key), department_ref=case.department_ref)
         line = self._courier.line(claim.lane, case_id=case.case_id, call_id=claim.work_id, started=started)
         try:
+            call = read_call(claim, self._vault.unwrap(case.data_key), department_ref=case.department_ref)
             if claim.stage == work.SENDING:
                 return Answer(standing=peer.backend.submit(call, line))
             return Answer(standing=self._ask(peer.backend, call, line))

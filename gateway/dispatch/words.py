@@ -19,7 +19,7 @@ from gateway.catalogue.item import Catalogue
 from gateway.dispatch.policy import Jitter, next_pause
 from gateway.domain.calls import CallbackEvent, DecisionReason, Mark, Outcome, Standing, Word
 from gateway.domain.clock import Clock
-from gateway.signing.vault import Vault
+from gateway.signing.vault import NotOpened, Vault
 from gateway.store import cases, work
 from gateway.store.database import Database, Tx
 
@@ -61,7 +61,11 @@ class Words:
     def handle(self, claim: work.Claim, *, started: float) -> None:
         """Let the case hear the word; ``started`` is unused, nothing is sent from here."""
         del started
-        data = json.loads(self._vault.open(claim.payload_sealed, _PLACE.format(work_id=claim.work_id)))
+        try:
+            data = json.loads(self._vault.open(claim.payload_sealed, _PLACE.format(work_id=claim.work_id)))
+        except NotOpened:  # the key is gone: trying again would be for ever
+            self._database.again(lambda tx: work.park(tx, claim, note="the word no longer opens"))
+            return
         self._database.again(lambda tx: self._apply(tx, claim, data))
 
     def _apply(self, tx: Tx, claim: work.Claim, data: dict[str, Any]) -> None:

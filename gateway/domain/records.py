@@ -54,6 +54,7 @@ class Facts:
     missing: tuple[tuple[str, str], ...] = ()  # promised material id, until
     decision: Decision | None = None
     result_follows: bool = False
+    heard_at: datetime | None = None  # the department's own time of the newest word, where it numbers none
     subject: tuple[str, str] = ("", "")  # document type and normalised number, for new search hashes
 
 

@@ -120,6 +120,7 @@ def _facts_json(facts: Facts) -> dict[str, Any]:
             "automatic": decision.automatic,
         },
         "result_follows": facts.result_follows,
+        "heard_at": facts.heard_at.isoformat() if facts.heard_at else "",
         "subject": list(facts.subject),
     }
 
@@ -144,6 +145,7 @@ def _facts(raw: bytes) -> Facts:
         if decision is None
         else Decision(**{**decision, "decided_at": datetime.fromisoformat(decision["decided_at"])}),
         result_follows=data["result_follows"],
+        heard_at=datetime.fromisoformat(data["heard_at"]) if data["heard_at"] else None,
         subject=(data["subject"][0], data["subject"][1]),
     )
 

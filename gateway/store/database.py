@@ -60,9 +60,9 @@ class Database:
         self.clock = clock
         self.is_postgres = self.url.startswith("postgresql")
         self.engine: Engine = _sqlite(self.url) if not self.is_postgres else _postgres(self.url, pool_size)
-        self._autocommit = (
-            self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_postgres else self.engine
-        )
+        # Connections of their own for statements that commit themselves: turning a pooled one to autocommit and back
+        # costs more than the statement's own round trip on our side.
+        self._autocommit = _postgres(self.url, pool_size, itself=True) if self.is_postgres else self.engine
         self._reader = self.engine.execution_options(  # each dialect has its own name for it
             **({"postgresql_readonly": True} if self.is_postgres else {"read_only": True})
         )
@@ -138,6 +138,7 @@ class Database:
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+        self._autocommit.dispose()
 
 
 class Tx:
@@ -217,7 +218,9 @@ def is_unique_violation(error: exc.IntegrityError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "23505" or "UNIQUE constraint failed" in str(error.orig)
 
 
-def _postgres(url: str, pool_size: int) -> Engine:
+def _postgres(url: str, pool_size: int, *, itself: bool = False) -> Engine:
+    """An engine; with ``itself`` every statement commits itself, so there is nothing to reset on return."""
+    more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if itself else {}
     engine = create_engine(
         url,
         hide_parameters=True,  # errors otherwise print form contents (rules.md 31)
@@ -226,6 +229,7 @@ def _postgres(url: str, pool_size: int) -> Engine:
         pool_timeout=5,
         pool_pre_ping=False,
         connect_args={"connect_timeout": 5, "application_name": "gateway"},
+        **more,
     )
 
     @event.listens_for(engine, "handle_error")

@@ -5,7 +5,6 @@ A bank that cheats (its own socket, another bank, the tables) is caught by the i
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import shutil
@@ -19,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from gateway import bootstrap, registry
+from gateway import registry
 from gateway.contracts.bank import Bank, Client, ClientDirectory, ClientKey
 from gateway.contracts.settings import PeerSettings
 from gateway.signing.keys import KeyRing
@@ -213,7 +212,7 @@ def test_a_fifth_bank_keeps_every_promise_of_a_bank(registered: Rig) -> None:
     for promise in PROMISES:
         try:
             promise(registered)
-        except (AssertionError, Exception) as error:
+        except Exception as error:
             broken[promise.__name__] = repr(error)[:300]
     assert broken == {}
 
@@ -287,5 +286,3 @@ def test_a_bank_in_a_folder_of_its_own_breaks_no_rule_and_one_that_cheats_breaks
     assert code == 1
     for rule in ("the floors of the house", "banks never know each other", "peers have no sockets"):
         assert any(line.startswith(rule) and line.endswith("BROKEN") for line in said.splitlines()), rule
-    assert bootstrap.VAULT_FILE
-    assert hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).digest()

@@ -195,3 +195,20 @@ def test_an_event_is_sealed_and_the_trail_holds_its_digest_only() -> None:
     assert "因个人原因".encode() not in row["canonical"]
     assert "因个人原因".encode() not in row["event_sealed"]
     assert json.loads(row["canonical"])["digests"]["event"].startswith("sha256:")
+
+
+def test_a_department_without_numbers_may_repeat_its_history_at_every_question() -> None:
+    """Its own time is the order then (rules.md 25): what is older than the newest word heard is history."""
+    accepted = word(Outcome.ACCEPTED, at=NOW)
+    reviewing = word(Outcome.REVIEWING, at=NOW + timedelta(hours=1))
+    first, verdict, events = told(case(), accepted, reviewing)
+    assert (first.state, verdict.park, events) == (CaseState.REVIEWING, "", ["accepted", "review_started"])
+    again, verdict, events = told(first, accepted, reviewing)
+    assert (again.state, verdict.park, events) == (CaseState.REVIEWING, "", [])
+
+
+def test_words_of_the_same_second_may_be_repeated_too() -> None:
+    said = (word(Outcome.ACCEPTED, at=NOW), word(Outcome.REVIEWING, at=NOW))
+    first, _, _ = told(case(), *said)
+    again, verdict, events = told(first, *said)
+    assert (again.state, verdict.park, events) == (CaseState.REVIEWING, "", [])

@@ -214,8 +214,9 @@ def test_on_postgresql_filing_is_one_statement_without_a_transaction_around_it(p
     database = Database(postgres_url, clock)
     assert file(database, rows(clock, "warm")) is Filed.BLOCKED
     sent = []
-    event.listen(database.engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
-    event.listen(database.engine, "commit", lambda _connection: sent.append("COMMIT"))
+    for engine in (database.engine, database._autocommit):
+        event.listen(engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
+        event.listen(engine, "commit", lambda _connection: sent.append("COMMIT"))
     assert file(database, rows(clock, "x")) is Filed.BLOCKED
     assert len(sent) == 1
     assert sent[0].count("INSERT INTO") == 4
