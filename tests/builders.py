@@ -271,6 +271,12 @@ class SmallHouse:
         """Block or unblock the client, as the command line does."""
         self.house.database.again(lambda tx: clients.set_status(tx, CLIENT_ID, status))
 
+    def around_filing(self, patch: pytest.MonkeyPatch, act: Callable[[Callable[[Any], Any], Any], Any]) -> None:
+        """Call ``act(file, rows)`` where the four rows of a submission would be filed."""
+        intake = self.house.desk._intake
+        file = intake._file
+        patch.setattr(intake, "_file", lambda rows: act(file, rows))
+
     def until(self, happened: Callable[[], Any], *, what: str = "", turn: float = 0.0) -> Any:
         """Wait until ``happened`` gives something true and return it; ``turn`` seconds of clock at each look."""
         end = time.monotonic() + PATIENCE

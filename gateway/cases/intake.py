@@ -31,7 +31,7 @@ from gateway.signing.vault import Vault
 from gateway.store import cases as case_rows
 from gateway.store import messages
 from gateway.store.database import Database
-from gateway.store.filing import Filed, file
+from gateway.store.filing import Filed, Filing
 from gateway.wire.messages import WireResponse
 
 _log = structlog.get_logger("cases.intake")
@@ -56,6 +56,7 @@ class Intake:
         self._database = database
         self._vault = vault
         self._make = make
+        self._file = Filing(database)
         self._catalogue = catalogue
         self._directory = directory
         self._backends = frozenset(backends)
@@ -78,7 +79,7 @@ class Intake:
             raise
         for _ in range(3):  # a receipt number may clash, a refused note may stand in the way: then once more
             made = self._make(arrival, item=item, checked=checked, warnings=warnings, now=now)
-            filed = file(self._database, made.rows)
+            filed = self._file(made.rows)
             if filed is Filed.FILED:
                 self._wake()
                 return self._with_decision(arrival, item, made)

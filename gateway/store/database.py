@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -163,6 +164,12 @@ class Tx:
         """All rows as mappings."""
         return self.run(statement, params).mappings().all()
 
+    def cursor(self) -> Any:
+        """The driver's own cursor inside this transaction: half the cost of a statement, for the hottest path only."""
+        if not self._connection.in_transaction():
+            self._connection.begin()
+        return self._connection.connection.cursor()
+
     def now(self) -> datetime:
         """The database's present; one more round trip on PostgreSQL."""
         value = self.run(f"SELECT {self.database.now_sql} AS t", self.database.now_params()).scalar_one()
@@ -201,6 +208,10 @@ def _translated() -> Iterator[None]:
         yield
     except exc.IntegrityError:
         raise
+    except sqlite3.OperationalError as error:  # from the driver's own cursor
+        if "locked" in str(error):
+            raise _BusyNow("the database is busy") from error
+        raise Busy("the database is away") from error
     except exc.OperationalError as error:
         text = str(error.orig)
         state = getattr(error.orig, "sqlstate", None)
@@ -213,9 +224,10 @@ def _translated() -> Iterator[None]:
         raise Busy("no database connection was free in time") from error
 
 
-def is_unique_violation(error: exc.IntegrityError) -> bool:
-    """True when a unique constraint decided, not a check or a NULL."""
-    return getattr(error.orig, "sqlstate", None) == "23505" or "UNIQUE constraint failed" in str(error.orig)
+def is_unique_violation(error: exc.IntegrityError | sqlite3.IntegrityError) -> bool:
+    """True when a unique constraint decided, not a check or a NULL; takes the driver's own error too."""
+    original = error.orig if isinstance(error, exc.IntegrityError) else error
+    return getattr(original, "sqlstate", None) == "23505" or "UNIQUE constraint failed" in str(original)
 
 
 def _postgres(url: str, pool_size: int, *, itself: bool = False) -> Engine:

@@ -18,7 +18,8 @@ from sqlalchemy import Table, exc
 from sqlalchemy.dialects import postgresql
 
 from gateway.store import tables
-from gateway.store.database import Database, is_unique_violation
+from gateway.store.database import Database, Tx, is_unique_violation
+from gateway.store.group import Group
 
 Row = Mapping[str, Any]
 # Part by part: the columns that have a value, and the parameters that carry it.
@@ -80,23 +81,35 @@ _NAMES = {
 }
 
 _STILL_GOOD = """SELECT 1 AS good FROM client c JOIN client_key k ON k.client_id = c.client_id
- WHERE c.client_id = :client_id AND c.status = 'active' AND k.key_id = :key_id AND k.retired_at IS NULL"""
+ WHERE c.client_id = :client_id AND c.status = 'active' AND k.key_id = :key_id AND k.use = 'verify'
+ AND k.retired_at IS NULL AND k.valid_from <= :now AND (k.valid_until IS NULL OR k.valid_until > :now)"""
 
 
-def file(database: Database, rows: FourRows) -> Filed:
-    """Insert all four rows or none; a column a row names with ``None``, or does not name, stays empty.
+class Filing:
+    """Files for all threads of a process."""
 
-    Raises ``Busy`` (nothing was done) or ``OutcomeUnknown`` (the commit's fate is unknown to us).
-    """
-    shape, params = _shaped(rows)
-    try:
-        return (
-            _file_at_once(database, shape, params) if database.is_postgres else _file_in_turn(database, shape, params)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._group: Group[tuple[Shape, dict[str, Any]], Filed] | None = (
+            None if database.is_postgres else Group(database, _insert_in_turn)
         )
-    except exc.IntegrityError as error:
-        if is_unique_violation(error):
-            return Filed.CLASH
-        raise
+
+    def __call__(self, rows: FourRows) -> Filed:
+        """Insert all four rows or none; a column a row names with ``None``, or does not name, stays empty.
+
+        Raises ``Busy`` (nothing was done) or ``OutcomeUnknown`` (the commit's fate is unknown to us).
+        """
+        shape, params = _shaped(rows)
+        try:
+            if self._group is not None:
+                return self._group.do((shape, params))
+            return _file_at_once(self._database, shape, params)
+        except (exc.IntegrityError, sqlite3.IntegrityError) as error:
+            if is_unique_violation(error):
+                return Filed.CLASH
+            if isinstance(error, sqlite3.IntegrityError):  # from the driver's own cursor: as from everywhere else
+                raise exc.IntegrityError("filing", None, error) from error
+            raise
 
 
 def _shaped(rows: FourRows) -> tuple[Shape, dict[str, Any]]:
@@ -146,19 +159,13 @@ def _file_at_once(database: Database, shape: Shape, params: dict[str, Any]) -> F
         return Filed.FILED if tx.run(_at_once(shape), params).rowcount == 1 else Filed.BLOCKED
 
 
-def _file_in_turn(database: Database, shape: Shape, params: dict[str, Any]) -> Filed:
+def _insert_in_turn(tx: Tx, job: tuple[Shape, dict[str, Any]]) -> Filed:
+    """The four INSERTs of one filing in the writer's transaction, by the driver's own cursor: half the cost."""
+    shape, params = job
     first, *others = _in_turn(shape)
-    with database.write() as tx:
-        begun = tx.run(first, params)
-        if begun.rowcount != 1:
-            return Filed.BLOCKED
-        cursor = begun.connection.connection.cursor()  # the driver's own: it saves half of what a statement costs
-        for statement in others:
-            try:
-                cursor.execute(statement, params)
-            except sqlite3.IntegrityError as error:
-                raise exc.IntegrityError(statement, None, error) from error
-            except sqlite3.OperationalError as error:
-                raise exc.OperationalError(statement, None, error) from error
-        tx.commit()
+    cursor = tx.cursor()
+    if cursor.execute(first, params).rowcount != 1:
+        return Filed.BLOCKED
+    for statement in others:
+        cursor.execute(statement, params)
     return Filed.FILED

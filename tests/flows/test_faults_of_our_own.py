@@ -5,20 +5,21 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import exc
+from sqlalchemy import create_engine, exc
 
 from gateway import telemetry
-from gateway.cases import intake
 from gateway.cases.waiting import WaitingRoom
 from gateway.domain.errors import Busy, OutcomeUnknown
 from gateway.store import messages
 from gateway.store.database import Database
+from gateway.store.filing import FourRows
 from tests.builders import SmallHouse, small_house
 
 PRIVATE = ("44030419900307123X", "13800000001", "陈㐂宁", "很私人的话")
@@ -81,17 +82,35 @@ def test_a_database_that_was_never_there_is_busy_too(house: SmallHouse, monkeypa
     assert house.call("echo", {"text": "x"}).ok
 
 
+def test_a_database_that_throws_its_connections_out_is_busy_once_and_then_serves_again(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    thrown_out = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'gateway'"
+    with small_house(tmp_path, postgres_url) as house:
+        assert house.call("echo", {"text": "x"}).ok
+        outside = create_engine(house.house.database.url)
+        with outside.connect() as connection:
+            connection.exec_driver_sql(f"{thrown_out} AND datname = current_database()")
+        outside.dispose()
+        part = house.sample()
+        answers = [house.submit(part) for _ in range(3)]
+        assert {answer.signature_ok for answer in answers} == {True}
+        assert {answer.reason for answer in answers} <= {"BUSY", "RESULT_UNKNOWN", "OK"}
+        assert answers[-1].ok
+        assert house.counts()["cases"] == 1
+
+
 def test_a_commit_whose_fate_is_unknown_is_told_as_unknown_and_the_retry_meets_its_case(
     house: SmallHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filed, part = intake.file, private_sample(house)
+    part = private_sample(house)
 
-    def filed_but_unknown(*arguments: Any) -> Any:
-        filed(*arguments)
+    def filed_but_unknown(file: Callable[[Any], Any], rows: Any) -> Any:
+        file(rows)
         raise OutcomeUnknown("the connection broke during commit")
 
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "file", filed_but_unknown)
+        house.around_filing(patch, filed_but_unknown)
         answer = house.submit(part)
         assert (answer.reason, answer.return_code) == ("RESULT_UNKNOWN", -931902)
     again = house.submit(part)
@@ -103,7 +122,7 @@ def test_a_fault_of_ours_is_internal_with_a_number_and_without_details(
     house: SmallHouse, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "file", raising(KeyError("a table nobody knows")))
+        house.around_filing(patch, raising(KeyError("a table nobody knows")))
         answer = house.submit(private_sample(house))
     assert answer.signature_ok
     assert (answer.reason, answer.return_code) == ("INTERNAL", -500099)
@@ -165,6 +184,21 @@ def test_a_second_open_case_of_an_instant_item_does_not_wait(
     assert house.submit(part).business["repeat"] is True
 
 
+def test_a_trail_that_cannot_be_sealed_is_loud_and_intake_goes_on(
+    tmp_path: Path, sqlite_url: str, logged: io.StringIO
+) -> None:
+    with small_house(tmp_path, sqlite_url):
+        pass
+    for file in (tmp_path / "keys").glob("checkpoint.*"):
+        file.unlink()
+    with small_house(tmp_path, sqlite_url) as house:
+        assert house.submit(house.sample()).ok
+        house.house.sealer.turn()
+        assert "trail.not_sealed" in logged.getvalue()
+        assert house.counts()["checkpoint"] == 0
+        assert house.submit(house.sample()).ok
+
+
 # -- logs -----------------------------------------------------------------------------------------------------------
 
 
@@ -172,15 +206,14 @@ def provoke_the_database(house: SmallHouse, monkeypatch: pytest.MonkeyPatch) -> 
     """Errors whose text would hold the parameters of a statement, and errors with our own values in them."""
     part = private_sample(house)
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "file", raising(ValueError(f"cannot store {PRIVATE[0]} {PRIVATE[1]}")))
+        house.around_filing(patch, raising(ValueError(f"cannot store {PRIVATE[0]} {PRIVATE[1]}")))
         assert house.submit(part).reason == "INTERNAL"
     with monkeypatch.context() as patch:
-        broken = intake.Intake._case_row
 
-        def without_a_column(self: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
-            return {**broken(self, *arguments, **named), "state": None, "channel": PRIVATE[2] + PRIVATE[0]}
+        def without_a_state(file: Callable[[Any], Any], rows: FourRows) -> Any:
+            return file(replace(rows, case={**rows.case, "state": None, "channel": PRIVATE[2] + PRIVATE[0]}))
 
-        patch.setattr(intake.Intake, "_case_row", without_a_column)
+        house.around_filing(patch, without_a_state)
         assert house.submit(part).reason == "INTERNAL"
     with pytest.raises(exc.IntegrityError) as caught:
         house.house.database.again(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.cases import intake
 from gateway.domain.case import CaseEvent
 from mocks.banks.icbc_sim import Answer, RawRequest
 from tests.builders import CLIENT_ID, SmallHouse, small_house
@@ -269,14 +269,12 @@ def test_a_blocked_client_is_not_authentic(house: SmallHouse) -> None:
 
 
 def test_a_block_between_opening_and_filing_holds(house: SmallHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    filed = intake.file
-
-    def blocked_in_between(*arguments: object) -> object:
+    def blocked_in_between(file: Callable[[Any], Any], rows: Any) -> Any:
         house.set_status("blocked")
-        return filed(*arguments)  # type: ignore[arg-type]  # handed through as it came
+        return file(rows)
 
     assert house.call("echo", {"text": "the directory is fresh"}).ok
-    monkeypatch.setattr(intake, "file", blocked_in_between)
+    house.around_filing(monkeypatch, blocked_in_between)
     answer = house.submit(house.sample())
     assert (answer.reason, cases(house)) == ("NOT_AUTHENTIC", 0)
     assert house.counts()["work"] == 0

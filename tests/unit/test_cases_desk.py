@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.cases import intake
 from gateway.store import messages
 from tests.builders import SmallHouse, small_house
 
@@ -43,15 +43,14 @@ def test_a_client_with_too_many_at_once_is_told_so_and_the_others_are_served(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, go = threading.Barrier(3), threading.Event()
-    filed = intake.file
 
-    def slowly(*arguments: object) -> object:
+    def slowly(file: Callable[[Any], Any], rows: Any) -> Any:
         held.wait(5)
         go.wait(5)
-        return filed(*arguments)  # type: ignore[arg-type]  # handed through as it came
+        return file(rows)
 
     with small_house(tmp_path, sqlite_url, settings={"CLIENT_AT_ONCE": "2"}) as house:
-        monkeypatch.setattr(intake, "file", slowly)
+        house.around_filing(monkeypatch, slowly)
         with ThreadPoolExecutor(2) as pool:
             under_way = [pool.submit(house.submit, house.sample()) for _ in range(2)]
             held.wait(5)

@@ -70,14 +70,11 @@ def test_the_feed_can_be_narrowed_to_an_outlet(house: SmallHouse) -> None:
     assert [event["receipt_no"] for event in events] == [other]  # type: ignore[attr-defined]  # events
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    ["x", "c1", "c1.0", "c1.zz.abc", "c1.-1.abc", "c1.0." + "0" * 24, "c1.٠.abc", "c1.ffffffffffffffff.a", "."],
-)
-def test_a_garbled_cursor_is_unknown(house: SmallHouse, cursor: str) -> None:
+def test_a_garbled_cursor_is_unknown(house: SmallHouse) -> None:
     filed(house, 1)
-    answer = house.call("changes", {"cursor": cursor})
-    assert (answer.reason, answer.return_code) == ("CURSOR_UNKNOWN", 931507)
+    for cursor in ("x", "c1", "c1.0", "c1.zz.a", "c1.-1.a", "c1.0." + "0" * 24, "c1.٠.a", "c1.ffffffffffffffff.a", "."):
+        answer = house.call("changes", {"cursor": cursor})
+        assert (answer.reason, answer.return_code) == ("CURSOR_UNKNOWN", 931507)
 
 
 def test_a_cursor_moved_by_hand_or_of_another_bank_is_unknown(house: SmallHouse) -> None:

@@ -17,7 +17,7 @@ from gateway.domain.records import EntryDraft
 from gateway.signing.vault import Vault, make_vault
 from gateway.store import clients, trail, work
 from gateway.store.database import Database, micros
-from gateway.store.filing import Filed, FourRows, file
+from gateway.store.filing import Filed, Filing, FourRows
 from gateway.store.tables import metadata
 
 TABLES = ("message", "cases", "entry", "work")
@@ -69,6 +69,10 @@ def database(empty_url, clock, vault):
     made.again(lambda tx: clients.enrol(tx, vault, client, at=clock.now()))
     yield made
     made.close()
+
+
+def file(database: Database, four: FourRows) -> Filed:
+    return Filing(database)(four)
 
 
 def rows(clock, name, *, key_id="k1", message=None, case=None, entry=None, job=None):
