@@ -88,6 +88,7 @@ class Sealer:
 
     @staticmethod
     def _grow(tx: Tx) -> int:
+        merkle_rows.alone(tx)
         size = merkle_rows.size(tx)
         leaves = sequencer.leaves(tx, size, limit=sequencer.BATCH)
         if leaves:
@@ -96,6 +97,7 @@ class Sealer:
         return len(leaves)
 
     def _checkpoint(self, tx: Tx, *, now_too: bool) -> int:
+        merkle_rows.alone(tx)
         size = merkle_rows.size(tx)
         last = merkle_rows.last_checkpoint(tx)
         now = self._clock.now()

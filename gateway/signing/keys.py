@@ -94,7 +94,7 @@ class KeyRing:
         Raises ``BadSettings``: missing directory, file open to others, bad name, unreadable, weak or published key.
         """
         if not directory.is_dir():
-            raise BadSettings(f"no key directory {directory}; make one with: gateway keys init")
+            raise BadSettings(f"no key directory {directory}; make one with: python -m gateway init")
         paths = sorted(directory.glob("*.pem"))
         return cls(_read_key(path, allow_published=allow_published) for path in paths)
 

@@ -114,7 +114,7 @@ class Vault:
                 older_indexes=indexes,
             )
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise BadSettings(f"{path} is no vault file; make one with: gateway keys init") from None
+            raise BadSettings(f"{path} is no vault file; make one with: python -m gateway init") from None
 
     @property
     def kek_id(self) -> str:

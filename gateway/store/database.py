@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import psycopg
 from sqlalchemy import CursorResult, Engine, create_engine, event, exc
 from sqlalchemy.engine import Connection, ExceptionContext
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -123,6 +124,12 @@ class Database:
         with _translated(), self._autocommit.connect() as connection:
             try:
                 yield Tx(self, connection)
+            except psycopg.OperationalError as error:  # from the driver's own cursor
+                driver = connection.connection.driver_connection
+                if driver is None or driver.closed:
+                    connection.invalidate()
+                    raise OutcomeUnknown("the connection broke during a statement that commits itself") from error
+                raise
             except exc.DBAPIError as error:
                 if error.connection_invalidated:
                     raise OutcomeUnknown("the connection broke during a statement that commits itself") from error
@@ -185,6 +192,9 @@ class Tx:
             raise
 
 
+_AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+
+
 class _BusyNow(Busy):
     """Locked, deadlocked or serialization failure: the same transaction again is right."""
 
@@ -208,14 +218,14 @@ def _translated() -> Iterator[None]:
         yield
     except exc.IntegrityError:
         raise
-    except sqlite3.OperationalError as error:  # from the driver's own cursor
-        if "locked" in str(error):
+    except (sqlite3.OperationalError, psycopg.OperationalError) as error:  # from the driver's own cursor
+        if "locked" in str(error) or getattr(error, "sqlstate", None) in _AGAIN:
             raise _BusyNow("the database is busy") from error
         raise Busy("the database is away") from error
     except exc.OperationalError as error:
         text = str(error.orig)
         state = getattr(error.orig, "sqlstate", None)
-        if "locked" in text or state in {"40001", "40P01", "55P03"}:
+        if "locked" in text or state in _AGAIN:
             raise _BusyNow("the database is busy") from error
         raise Busy("the database is away") from error
     except exc.InterfaceError as error:
@@ -224,7 +234,7 @@ def _translated() -> Iterator[None]:
         raise Busy("no database connection was free in time") from error
 
 
-def is_unique_violation(error: exc.IntegrityError | sqlite3.IntegrityError) -> bool:
+def is_unique_violation(error: exc.IntegrityError | sqlite3.IntegrityError | psycopg.IntegrityError) -> bool:
     """True when a unique constraint decided, not a check or a NULL; takes the driver's own error too."""
     original = error.orig if isinstance(error, exc.IntegrityError) else error
     return getattr(original, "sqlstate", None) == "23505" or "UNIQUE constraint failed" in str(original)
@@ -240,7 +250,12 @@ def _postgres(url: str, pool_size: int, *, itself: bool = False) -> Engine:
         max_overflow=pool_size,
         pool_timeout=5,
         pool_pre_ping=False,
-        connect_args={"connect_timeout": 5, "application_name": "gateway"},
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "gateway",
+            # A worker frozen inside a transaction must not hold a lane for ever: the server ends such a transaction.
+            "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
+        },
         **more,
     )
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+import psycopg
 from sqlalchemy import Table, exc
 from sqlalchemy.dialects import postgresql
 
@@ -104,12 +105,11 @@ class Filing:
             if self._group is not None:
                 return self._group.do((shape, params))
             return _file_at_once(self._database, shape, params)
-        except (exc.IntegrityError, sqlite3.IntegrityError) as error:
+        except (sqlite3.IntegrityError, psycopg.IntegrityError) as error:
             if is_unique_violation(error):
                 return Filed.CLASH
-            if isinstance(error, sqlite3.IntegrityError):  # from the driver's own cursor: as from everywhere else
-                raise exc.IntegrityError("filing", None, error) from error
-            raise
+            # As from everywhere else, and without the server's DETAIL, which quotes the row.
+            raise exc.IntegrityError("filing", None, type(error)(str(error).partition("\n")[0])) from None
 
 
 def _shaped(rows: FourRows) -> tuple[Shape, dict[str, Any]]:
@@ -156,7 +156,8 @@ def _in_turn(shape: Shape) -> tuple[str, ...]:
 
 def _file_at_once(database: Database, shape: Shape, params: dict[str, Any]) -> Filed:
     with database.one_statement() as tx:
-        return Filed.FILED if tx.run(_at_once(shape), params).rowcount == 1 else Filed.BLOCKED
+        found = tx.cursor().execute(database.sql(_at_once(shape)), params)
+        return Filed.FILED if found.rowcount == 1 else Filed.BLOCKED
 
 
 def _insert_in_turn(tx: Tx, job: tuple[Shape, dict[str, Any]]) -> Filed:

@@ -22,6 +22,12 @@ class NodeReader:
         return bytes(found["hash"])
 
 
+def alone(tx: Tx) -> None:
+    """Only one transaction at a time grows or seals the tree, whoever holds the job: a command may run beside it."""
+    if tx.database.is_postgres:  # on SQLite there is one writer anyway
+        tx.run("SELECT pg_advisory_xact_lock(44030414)")
+
+
 def add_nodes(tx: Tx, nodes: Iterable[Node]) -> None:
     """Insert nodes; a node that is there already is a fault of the caller and refused by the key."""
     rows = [{"level": n.level, "idx": n.index, "hash": n.hash} for n in nodes]

@@ -11,8 +11,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
-from gateway.domain.errors import BadSettings
+from gateway.domain.errors import BadSettings, Busy
 from gateway.store.database import normal_url
 
 
@@ -40,13 +41,15 @@ def needed() -> str:
 
 
 def present(url: str) -> str:
-    """The revision of the database, "" when it was never migrated."""
+    """The revision of the database, "" when it was never migrated. Raises ``Busy`` when it cannot be reached."""
     engine = create_engine(normal_url(url), hide_parameters=True)
     try:
         with engine.connect() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return ""
             return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+    except OperationalError as error:
+        raise Busy("the database is away") from error
     finally:
         engine.dispose()
 

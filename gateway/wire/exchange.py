@@ -6,7 +6,6 @@ is the peer's ``scrub``, called by the recorder.
 
 from __future__ import annotations
 
-import logging
 import threading
 import uuid
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.get_logger("wire.exchange")
 
 
 class Ending(StrEnum):
@@ -82,10 +83,8 @@ class CountingRecorder:
                 self.failures += 1
             log.error(
                 "exchange_not_recorded",
-                extra={
-                    "exchange_id": exchange.exchange_id,
-                    "peer": exchange.peer,
-                    "call_id": exchange.call_id,
-                    "error": type(error).__name__,
-                },
+                exchange_id=exchange.exchange_id,
+                peer=exchange.peer,
+                call_id=exchange.call_id,
+                error=type(error).__name__,
             )

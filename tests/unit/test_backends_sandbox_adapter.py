@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
 
 from gateway.backends.sandbox import Backend, signing
 from gateway.contracts.settings import PeerSettings
@@ -161,10 +161,10 @@ def test_another_number_than_the_one_we_were_given_is_not_understood() -> None:
     assert backend().find(call(department_ref="SBX20261123000001"), Department(application())) is not None
 
 
-def test_several_applications_under_one_call_id_are_told_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
+def test_several_applications_under_one_call_id_are_told_to_the_log() -> None:
+    with structlog.testing.capture_logs() as told:
         backend().find(call(), Department(application(duplicates=1)))
-    assert [record.getMessage() for record in caplog.records] == ["filed_more_than_once"]
+    assert [(line["event"], line["further"]) for line in told] == [("filed_more_than_once", 1)]
 
 
 def test_a_route_may_only_ask_for_filing() -> None:

@@ -109,7 +109,7 @@ def test_unusable_files_are_refused_by_name(tmp_path):
 
 
 def test_a_missing_directory_and_a_missing_file_are_refused(tmp_path):
-    with pytest.raises(BadSettings, match="gateway keys init"):
+    with pytest.raises(BadSettings, match="python -m gateway init"):
         keys.KeyRing.load(tmp_path / "none")
     with pytest.raises(BadSettings, match="cannot read"):
         keys.read_private_file(tmp_path / "none")

@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
 import pytest
 from sqlalchemy import event, exc
 
@@ -214,14 +215,19 @@ def test_of_eight_that_file_the_same_at_once_exactly_one_does(database, clock, s
     assert counts(database) == [1, 1, 1, 1]
 
 
-def test_on_postgresql_filing_is_one_statement_without_a_transaction_around_it(postgres_url, clock, vault):
+def test_on_postgresql_filing_is_one_statement_without_a_transaction_around_it(postgres_url, clock, vault, monkeypatch):
     database = Database(postgres_url, clock)
     assert file(database, rows(clock, "warm")) is Filed.BLOCKED
     sent = []
-    for engine in (database.engine, database._autocommit):
-        event.listen(engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
-        event.listen(engine, "commit", lambda _connection: sent.append("COMMIT"))
+    execute = psycopg.Cursor.execute
+
+    def noted(cursor, statement, *arguments, **how):
+        sent.append((statement, cursor.connection.autocommit))
+        return execute(cursor, statement, *arguments, **how)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noted)
+    event.listen(database._autocommit, "commit", lambda _connection: sent.append(("COMMIT", True)))
     assert file(database, rows(clock, "x")) is Filed.BLOCKED
-    assert len(sent) == 1
-    assert sent[0].count("INSERT INTO") == 4
+    ((statement, itself),) = sent
+    assert (statement.count("INSERT INTO"), itself) == (4, True)
     database.close()

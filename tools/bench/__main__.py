@@ -34,9 +34,7 @@ def plan_of(asked: argparse.Namespace) -> Plan:
     return Plan(
         rounds=asked.rounds or (3 if quick else 5),
         seconds=asked.seconds or (0.6 if quick else 2.5),
-        dispatch_seconds=2.0 if quick else 8.0,
-        paced=40 if quick else 200,
-        pace=25.0,
+        paced=0 if quick else 200,
     )
 
 
@@ -45,7 +43,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description="intake and dispatch on this machine")
     parser.add_argument("--rounds", type=int, help="rounds of every side (5; quick 3)")
     parser.add_argument("--seconds", type=float, help="length of a round (2.5; quick 0.6)")
-    parser.add_argument("--quick", action="store_true", help="a glance in about half a minute")
+    parser.add_argument("--quick", action="store_true", help="a glance in about half a minute: intake alone")
     parser.add_argument("--only", choices=_ALL, help="one database only")
     parser.add_argument("--out", type=Path, default=VAR / "bench.json", help="the file for machines")
     return parser.parse_args(words)

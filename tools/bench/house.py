@@ -37,9 +37,10 @@ class Database:
 class House:
     """A stack with what is measured beside it. All its processes end with the block of ``house``."""
 
-    def __init__(self, stack: Stack, folder: Path) -> None:
+    def __init__(self, stack: Stack, folder: Path, *, workers: int) -> None:
         self.stack = stack
         self.folder = folder
+        self._workers = workers
         self._children: list[Child] = []
         self._ports: list[ReservedPort] = []
 
@@ -61,12 +62,16 @@ class House:
         child.wait_until(lambda: asking.answers(self.department_port, "/control/health"), within=UP_WITHIN)
         return child
 
-    def web(self) -> Child:
-        """The doors alone (``gateway web``): no dispatch in that process."""
+    def doors_alone(self) -> int:
+        """From now on the doors run without dispatch (``gateway web``); returns their process id."""
+        if not self.stack.embedded:
+            if self._workers:
+                self.stack.stop("worker-1")
+            return self.stack.pid(GATEWAY)
         self.stack.stop(GATEWAY)
         child = self._start("web", ["gateway", "web"])
         child.wait_until(lambda: asking.answers(self.gateway_port, "/readyz"), within=UP_WITHIN)
-        return child
+        return child.pid
 
     def worker(self) -> Child:
         """One worker process."""
@@ -121,22 +126,27 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, database: Database, *, embedded: bool, say: Say) -> Iterator[House]:
-    """A running stack on ``database`` in ``folder``: embedded, or doors and one worker; with the lean department."""
+def house(folder: Path, database: Database, *, embedded: bool, dispatch: bool, say: Say) -> Iterator[House]:
+    """A running stack on ``database`` in ``folder``: embedded, or doors and (with ``dispatch``) one worker.
+
+    With ``dispatch`` the lean department has taken the simulator's place.
+    """
+    workers = int(dispatch and not embedded)
     stack = Stack(
         folder / "stack",
         database_url=database.gateway_url,
         embedded=embedded,
-        workers=0 if embedded else 1,
+        workers=workers,
         profile="test",
         lane={"cap": 16, "threads": THREADS},
         settings={"THREADS": str(THREADS), **_NO_LIMIT},
         say=say,
     )
     with stack:
-        own = House(stack, folder)
+        own = House(stack, folder, workers=workers)
         try:
-            own.department()
+            if dispatch:
+                own.department()
             yield own
         finally:
             own.close()

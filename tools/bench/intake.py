@@ -15,7 +15,7 @@ from tools.bench.figures import Round, percentile
 from tools.bench.load import Loader, Volley
 
 CONNECTIONS = 8
-MOST_A_SECOND = 800  # no side of a Python server on a core answers more; so many requests are kept ready
+MOST_A_SECOND = 700  # no side of a Python server on a core answers more; so many requests are kept ready
 WARM = 150
 
 

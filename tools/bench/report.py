@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,19 +16,26 @@ from rich.text import Text
 from tools.bench.dispatch import Latency, Throughput
 from tools.bench.figures import FLOOR, GATEWAY, LOCKED_FLOOR, TARGET, Round, middle, ratio, ratios_by_round
 
-_BAR = 24
+_BAR = 18
 _COLOURS = {GATEWAY: "cyan", FLOOR: "bright_black", LOCKED_FLOOR: "bright_black"}
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """All of one database. ``processes``: how the latency was taken, ``embedded`` or ``web + worker``."""
+class Dispatched:
+    """Dispatch on one database. ``processes``: how the delay was taken, ``embedded`` or ``web + worker``."""
 
-    database: str
-    rounds: tuple[Round, ...]
     throughput: Throughput
     latency: Latency
     processes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All of one database. ``dispatch`` none: not asked for."""
+
+    database: str
+    rounds: tuple[Round, ...]
+    dispatch: Dispatched | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -43,9 +51,10 @@ def bar(value: float, most: float, width: int = _BAR) -> str:
 
 
 def show(console: Console, found: Sequence[Measured]) -> None:
-    """Two tables and a verdict."""
+    """Tables and a verdict for each database."""
     console.print(_intake(found))
-    console.print(_dispatch(found))
+    if any(one.dispatch for one in found):
+        console.print(_dispatch(found))
     for one in found:
         value = ratio(one.rounds)
         by_round = ", ".join(f"{each:.2f}" for each in ratios_by_round(one.rounds))
@@ -73,8 +82,7 @@ def write(path: Path, found: Sequence[Measured], facts: Mapping[str, Any], optio
                 "ratios_by_round": [round(each, 3) for each in ratios_by_round(one.rounds)],
                 "medians": [asdict(middle(one.rounds, side)) for side in one.sides],
                 "rounds": [asdict(each) for each in one.rounds],
-                "dispatch": asdict(one.throughput),
-                "commit_to_department": {"processes": one.processes, **asdict(one.latency)},
+                "dispatch": asdict(one.dispatch) if one.dispatch else None,
             }
             for one in found
         ],
@@ -82,52 +90,56 @@ def write(path: Path, found: Sequence[Measured], facts: Mapping[str, Any], optio
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+
+
 def _intake(found: Sequence[Measured]) -> Table:
-    table = Table(title="Signed intake, medians of the rounds", title_justify="left", header_style="bold")
-    table.add_column("database")
-    table.add_column("side")
-    for name in ("requests/s", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="right")
-    table.add_column("server CPU µs a request")
-    table.add_column("lowest–highest", justify="right")
-    table.add_column("× floor b", justify="right")
-    table.add_column("+ in database", justify="right")
+    table = _table("Signed intake, medians of the rounds; latency in ms, server CPU in µs a request")
+    for name in ("database", "side"):
+        table.add_column(name, no_wrap=True)
+    for name in ("req/s", "p50", "p99", "CPU"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for name in ("× b", "+ DB"):
+        table.add_column(name, justify="right", no_wrap=True)
     most = max(middle(one.rounds, side).cpu_us for one in found for side in one.sides)
     for one in found:
         floor = middle(one.rounds, FLOOR).cpu_us
         for side in one.sides:
             mid = middle(one.rounds, side)
-            shown = Text(f"{mid.cpu_us:6.0f} ", style="bold" if side == GATEWAY else "")
-            shown.append(bar(mid.cpu_us, most), style=_COLOURS[side])
             table.add_row(
                 one.database if side == GATEWAY else "",
                 side,
                 f"{mid.rate:.0f}",
                 f"{mid.p50_ms:.1f}",
                 f"{mid.p99_ms:.1f}",
-                shown,
-                f"{mid.cpu_low:.0f}–{mid.cpu_high:.0f}",
+                f"{mid.cpu_us:.0f}",
+                Text(bar(mid.cpu_us, most), style=_COLOURS[side]),
                 f"{mid.cpu_us / floor:.2f}",
                 "" if mid.backend_us is None else f"{mid.backend_us:.0f}",
+                style="bold" if side == GATEWAY else "",
                 end_section=side == one.sides[-1],
             )
     return table
 
 
 def _dispatch(found: Sequence[Measured]) -> Table:
-    table = Table(title="Dispatch to a department that answers at once", title_justify="left", header_style="bold")
-    for name in ("database", "one worker", "commit to department"):
-        table.add_column(name)
-    for name in ("p50 ms", "p99 ms", "worst ms"):
-        table.add_column(name, justify="right")
+    table = _table("One worker, a department that answers at once; ms from received_at to the department")
+    table.add_column("database", no_wrap=True)
+    for name in ("cases/s", "CPU µs", "p50", "p99", "worst"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("delay taken with", no_wrap=True)
     for one in found:
-        sent, waited = one.throughput, one.latency
-        table.add_row(
-            one.database,
-            f"{sent.rate:.0f} cases/s ({sent.cases} in {sent.seconds:.1f} s, {sent.cpu_us:.0f} µs CPU each)",
-            f"{one.processes}, {waited.cases} cases at {waited.rate:g}/s",
-            f"{waited.p50_ms:.0f}",
-            f"{waited.p99_ms:.0f}",
-            f"{waited.worst_ms:.0f}",
-        )
+        if one.dispatch is not None:
+            sent, waited = one.dispatch.throughput, one.dispatch.latency
+            table.add_row(
+                one.database,
+                f"{sent.rate:.0f}",
+                f"{sent.cpu_us:.0f}",
+                f"{waited.p50_ms:.0f}",
+                f"{waited.p99_ms:.0f}",
+                f"{waited.worst_ms:.0f}",
+                f"{one.dispatch.processes}, {waited.rate:g}/s",
+            )
     return table

@@ -6,7 +6,7 @@ Must not open a socket, remember anything or decide about a case. Written from t
 
 from __future__ import annotations
 
-import logging
+import structlog
 
 from gateway.backends.sandbox import masking, signing, wire
 from gateway.backends.sandbox.codes import NOT_KNOWN, Family, family
@@ -18,7 +18,7 @@ from gateway.domain.errors import BadCatalogue, BadSettings, DeliveryUnknown, No
 from gateway.signing.secret import Secret
 from gateway.wire.messages import OutboundRequest, WireRequest, WireResponse
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("backends.sandbox")
 
 PUSH_APP = "sbx-push"  # FT_SBX 2: their application id when they push
 FILE = "file"  # FT_SBX 3: their name of what a route asks for
@@ -131,7 +131,7 @@ class SandboxBackend:
         if wire.filed_as(data) != call.call_id or call.department_ref not in {"", standing.department_ref}:
             raise NotUnderstood("the answer is about another application", peer=self.code)
         if further := wire.duplicates(data):
-            log.warning("filed_more_than_once", extra={"call_id": call.call_id, "further": further})
+            log.warning("filed_more_than_once", call_id=call.call_id, further=further)
         return standing
 
     def _unknown(self, text: str, *, code: str = "") -> DeliveryUnknown:
