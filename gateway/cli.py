@@ -1,6 +1,8 @@
 """The command line: every duty of an operator, each ending with what to do next.
 
 Must not decide anything a room decides. Runs beside a live gateway as a second process (rules.md 38).
+
+Over 400 lines; the reason: a list of short commands that have nothing in common but the terminal.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from gateway.audit import verify as auditor
 from gateway.audit.kinds import EntryKind
 from gateway.audit.package import Written
 from gateway.bootstrap import VAULT_FILE, House, build
+from gateway.cases.receipts import read_number
 from gateway.cases.rekey import reindex, rewrap
 from gateway.cases.timeline import timeline
 from gateway.catalogue.loader import load as load_catalogue
@@ -29,8 +33,10 @@ from gateway.catalogue.loader import problems as catalogue_problems
 from gateway.contracts.bank import Client, ClientKey
 from gateway.dispatch.trail_export import export
 from gateway.doctor import Level, examine
+from gateway.domain.clock import stamp
 from gateway.domain.errors import GatewayError
 from gateway.domain.records import EntryDraft
+from gateway.parties.notify import check_enrolment, notify_url
 from gateway.signing.keys import add_key, make_keys
 from gateway.signing.public_files import public_der
 from gateway.signing.vault import make_vault
@@ -38,7 +44,9 @@ from gateway.signing.vault_file import add_index, add_kek
 from gateway.store import cases as case_rows
 from gateway.store import clients as client_rows
 from gateway.store import migrate as migrations
+from gateway.store import notices as notice_rows
 from gateway.store import trail
+from gateway.store.database import moment
 
 console = Console()
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.BAD: "red"}
@@ -250,8 +258,9 @@ def clients_enrol(
         outlets=more["outlets"],
         operations=more["operations"],
         addresses=more["addresses"],
-        options=dict(pair.split("=", 1) for pair in more["options"]),
+        options=dict(pair.partition("=")[::2] for pair in more["options"]),
     )
+    check_enrolment(client, sandbox=house.settings.sandbox)
     draft = _client_draft(EntryKind.CLIENT_ENROLLED, client_id, now, {"bank": bank, "key": found[0].key_id})
 
     def act(tx: Any) -> None:
@@ -261,6 +270,52 @@ def clients_enrol(
     house.database.again(act)
     console.print(f"enrolled {client_id}, key {found[0].key_id}")
     _next("python -m gateway clients list; the client's first call should be an echo")
+
+
+@clients.command("notify")
+@click.argument("client_id")
+@click.option("--url", required=True, help='where it is told; "" = no notices any more')
+@click.option("--network", "networks", multiple=True, help="where a host name may resolve to")
+@click.option("--ca", type=click.Path(exists=True, path_type=Path), help="the authority its certificate comes from")
+def clients_notify(client_id: str, url: str, networks: tuple[str, ...], ca: Path | None) -> None:
+    """Enrol another notify address; it has to be proven before anything is told there."""
+    house = _house()
+    client = _client(house, client_id)
+    told = {"url": url, "networks": ",".join(networks), "ca": str(ca.resolve()) if ca else ""}
+    changes = {f"notify_{name}": value for name, value in told.items()}
+    check_enrolment(replace(client, options={**(client.options or {}), **changes}), sandbox=house.settings.sandbox)
+    draft = _client_draft(EntryKind.CLIENT_ENROLLED, client_id, house.clock.now(), {"changed": "notify address"})
+
+    def act(tx: Any) -> None:
+        client_rows.set_options(tx, client_id, changes)
+        trail.append_loose(tx, [draft])
+
+    house.database.again(act)
+    console.print(f"{client_id} is told at {url}" if url else f"{client_id} is told nothing any more")
+    _next(f"python -m gateway clients prove {client_id}")
+
+
+@clients.command("prove")
+@click.argument("client_id")
+def clients_prove(client_id: str) -> None:
+    """Send one test notice; answered as agreed, the client is told of its cases from now on."""
+    house = _house()
+    client = _client(house, client_id)
+    if not notify_url(client):
+        raise click.ClickException(f"{client_id} has no notify address; 'clients notify {client_id} --url …' sets one")
+    tried = house.notices.test(client)
+    house.courier.close()
+    if not tried.ok:
+        raise click.ClickException(f"not proven: {tried.why}")
+    console.print(f"[green]✓[/] {client_id} answered test notice {tried.notice_id} as agreed")
+    _next("python -m gateway notices list")
+
+
+def _client(house: House, client_id: str) -> Client:
+    client = house.directory().by_id(client_id)
+    if client is None:
+        raise click.ClickException(f"no client {client_id}; 'python -m gateway clients list' shows them")
+    return client
 
 
 @clients.command("block")
@@ -306,6 +361,60 @@ def clients_list() -> None:
                 ", ".join(client.outlets) or "all",
             )
     console.print(table)
+
+
+@main.group("notices")
+def notice_commands() -> None:
+    """What the banks' clients were told, and what not yet."""
+
+
+@notice_commands.command("list")
+@click.option("--receipt", "receipt_no", help="every try of one case instead")
+def notices_list(receipt_no: str | None) -> None:
+    """What is not told yet, the parked first; with --receipt every try of one case."""
+    house = _house()
+    with house.database.read() as tx:
+        if receipt_no:
+            table = Table("event", "time", "outcome", "why", "exchange", title=receipt_no)
+            for one in notice_rows.tries(tx, _case_id(tx, receipt_no)):
+                table.add_row(str(one.event_no), stamp(one.at), one.outcome, one.why, one.exchange_id)
+        else:
+            table = Table("client", "case", "told", "of", "state", "tries", "again at", "why")
+            for row in notice_rows.open_rows(tx):
+                again = stamp(moment(row["due_at"])) if row["state"] == "due" else "-"
+                why = row["why"] or row["note"] or ""
+                cells = (row["sent_no"], row["wanted_no"], row["state"], row["failures"], again, why)
+                table.add_row(row["client_id"], row["receipt_no"], *map(str, cells))
+    console.print(table)
+    _next("python -m gateway notices resend --client CLIENT, or --receipt NUMBER")
+
+
+@notice_commands.command("resend")
+@click.option("--client", "client_id", default="", help="all that waits or is parked for this client")
+@click.option("--receipt", "receipt_no", default="", help="of one case")
+@click.option("--from", "from_no", type=click.IntRange(0), default=0, help="again from this event on, with --receipt")
+def notices_resend(client_id: str, receipt_no: str, from_no: int) -> None:
+    """Tell again, now: what waits or is parked; with --from also what was told."""
+    if not (client_id or receipt_no) or (from_no and not receipt_no):
+        raise click.UsageError("say --client, or --receipt and perhaps --from")
+    house = _house()
+
+    def act(tx: Any) -> int:
+        case_id = _case_id(tx, receipt_no) if receipt_no else ""
+        return notice_rows.resend(tx, client_id=client_id, case_id=case_id, from_no=from_no)
+
+    console.print(f"{house.database.again(act)} due now")
+    _next("python -m gateway notices list")
+
+
+def _case_id(tx: Any, receipt_no: str) -> str:
+    try:
+        found = case_rows.id_of_receipt(tx, read_number(receipt_no))
+    except ValueError:
+        found = ""
+    if not found:
+        raise click.ClickException(f"no case {receipt_no}")
+    return found
 
 
 @main.command("timeline")

@@ -12,27 +12,30 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.audit.kinds import EntryKind
+from gateway.calendar.clockwork import Clockwork
 from gateway.cases import answers, receipts
 from gateway.cases.business import bank_ref_problems, item_of
-from gateway.cases.handoff import call_row, hand_off
+from gateway.cases.handoff import call_id_of, call_row, hand_off
 from gateway.cases.journal import Journal
 from gateway.cases.picture import EVENT_PLACE, event_body, event_bytes
 from gateway.cases.waiting import WaitingRoom
+from gateway.catalogue.convert import text
 from gateway.catalogue.item import Catalogue, Item
 from gateway.catalogue.submission import CheckedSubmission, check_submission
 from gateway.domain.calls import Mark
-from gateway.domain.case import CaseState
+from gateway.domain.case import CaseEvent, CaseState
 from gateway.domain.clock import Clock, beijing_day, stamp
 from gateway.domain.errors import Busy, Conflict, Invalid, NotAllowed, Problem
 from gateway.domain.reasons import Reason
 from gateway.domain.records import Ask, Case, EntryDraft, Facts
 from gateway.domain.requests import AnswerWarning, BankReply, BankRequest
+from gateway.materials.blobs import Blobs
 from gateway.parties.directory import Directory
 from gateway.signing.canon import business_digest, same_business
 from gateway.signing.keys import KeyRing
 from gateway.signing.vault import Vault
+from gateway.store import acts, messages, trail
 from gateway.store import cases as case_rows
-from gateway.store import messages, trail
 from gateway.store.database import Database, micros, new_id
 from gateway.store.filing import Filed, FourRows, file
 from gateway.wire.messages import WireResponse
@@ -70,8 +73,10 @@ class Intake:
         keys: KeyRing,
         catalogue: Catalogue,
         directory: Directory,
+        blobs: Blobs,
         backends: Collection[str],
         clock: Clock,
+        clockwork: Clockwork,
         waiting: WaitingRoom,
         wake: Callable[[], None],
         digest_algorithm: str = "sha256",
@@ -81,8 +86,10 @@ class Intake:
         self._keys = keys
         self._catalogue = catalogue
         self._directory = directory
+        self._blobs = blobs
         self._backends = frozenset(backends)
         self._clock = clock
+        self._clockwork = clockwork
         self._waiting = waiting
         self._wake = wake
         self._algorithm = digest_algorithm
@@ -104,6 +111,7 @@ class Intake:
             made = self._make(arrival, item=item, checked=checked, warnings=warnings, now=now)
             filed = file(self._database, made.rows)
             if filed is Filed.FILED:
+                self._blobs.claim_filed(made.case, request.business.members)
                 self._wake()
                 return self._with_decision(arrival, item, made)
             if filed is Filed.BLOCKED:
@@ -128,6 +136,7 @@ class Intake:
         if item is None:
             raise Invalid(problems)
         client = self._directory().by_id(request.hint.client_id)
+        files = self._blobs.of(request.bank, request.hint.client_id, request.business.text("bank_ref"))
         checked = check_submission(
             self._catalogue,
             item,
@@ -136,7 +145,8 @@ class Intake:
             client_outlets=client.outlets if client else (),
             received_at=now,
             promise_limit=today + timedelta(days=(item.tolerance_days or 0) * 8 // 5 + 2),
-            has_blob=lambda _digest: False,
+            has_blob=files.has,
+            read_form=files.form,
         )
         problems += checked.problems
         if problems:
@@ -154,7 +164,7 @@ class Intake:
     ) -> Made:
         request = arrival.request
         business, hint = request.business, request.hint
-        case_id, call_id = new_id(), new_id()
+        case_id, call_id = new_id(), call_id_of(request.bank, business.text("bank_ref"))
         key = self._vault.new_data_key()
         outlet = self._catalogue.outlets[business.text("outlet")]
         case = Case(
@@ -184,6 +194,7 @@ class Intake:
             facts=replace(_promised(business.members, item), subject=(checked.doc_type, checked.doc_no)),
             data_key=key.wrapped,
         )
+        case = self._clockwork(case, CaseEvent.RECEIVED, checked.intake_at, None)
         event, event_digest = event_bytes(event_body(case, "received", at=now, recorded_at=now))
         entry = trail.row(
             EntryDraft(
@@ -221,12 +232,13 @@ class Intake:
                 case=self._case_row(case, request, item=item, checked=checked, key=key),
                 entry=entry,
                 work=call_row(
-                    hand_off(item, common=_common(case, checked, business.members), form=checked.form),
+                    hand_off(item, common=_common(case, checked, business.members, item=item), form=checked.form),
                     call_id=call_id,
                     case_id=case_id,
                     item=item,
                     key=key,
                     now=now,
+                    give_up_at=self._clockwork.patience_ends(item, checked.intake_at),
                 ),
                 key_id=hint.key_id,
             ),
@@ -293,8 +305,9 @@ class Intake:
             "since": micros(case.since),
             "event_no": 1,
             "entry_no": 1,
-            "due_on": None,
-            "due_kind": None,
+            "due_on": case_rows.due_text(case.due),
+            "due_kind": case.due.kind if case.due else None,
+            "clock_alarm": 0,
             "withdrawal": case.withdrawal,
             "department_ref": None,
             "department_seq": 0,
@@ -303,7 +316,7 @@ class Intake:
             "subject_hash": subject,
             "data_key": case.data_key,
             "form_sealed": key.seal(request.business.canonical, case_rows.FORM_PLACE.format(case_id=case.case_id)),
-            "facts_sealed": case_rows.seal_facts(key, case.case_id, case.facts),
+            "facts_sealed": case_rows.seal_facts(key, case),
         }
 
     # -- when a constraint decided, or the content no longer passes ------------------------------------------
@@ -315,11 +328,15 @@ class Intake:
         with self._database.read() as tx:
             seen = messages.seen(tx, self._vault, hint.client_id, hint.transport_id)
             case = case_rows.by_bank_ref(tx, self._vault, request.bank, request.business.text("bank_ref"))
+            act = None if case else acts.find(tx, request.bank, request.business.text("bank_ref"))
         if seen is not None and seen.digest != hint.message_digest:
             raise Conflict(Reason.MESSAGE_ID_REUSED)
         if seen is not None and seen.answer:
             self._note(seen.case_id, EntryKind.SUBMISSION_REPEATED, request)
             return WireResponse.unpacked(seen.answer)
+        if act is not None:  # a supplement or a withdrawal has the reference: one reference, one operation, for ever
+            case = self._note(act.case_id, EntryKind.ACT_CONFLICTED, request)
+            raise Conflict(Reason.CONFLICT, receipt_no=case.receipt_no)
         if case is None:
             return None
         if not same_business(request.business.canonical, case.business_digest):
@@ -403,17 +420,24 @@ def _promised(business: Mapping[str, Any], item: Item) -> Facts:
     return Facts(asks=(ask,), missing=missing)
 
 
-def _common(case: Case, checked: CheckedSubmission, business: Mapping[str, Any]) -> dict[str, Any]:
-    """What a department's envelope may draw on, in canonical names; frozen with the call."""
+def _common(case: Case, checked: CheckedSubmission, business: Mapping[str, Any], *, item: Item) -> dict[str, Any]:
+    """What a department's envelope may draw on, in canonical names and texts only; frozen with the call."""
     return {
         "receipt_no": case.receipt_no,
         "item": case.item,
         "item_version": case.item_version,
+        "mode": item.mode,
+        "bank": case.bank,
         "outlet": case.outlet,
+        "teller": (business.get("teller") or {}).get("no", ""),
         "received_at": stamp(case.received_at),
-        "applicant": business["applicant"],
+        "applicant": text(checked.applicant),
         "agent": business.get("agent", {}),
-        "delivery": business.get("delivery", {}),
+        "delivery": text(checked.delivery),
+        "consents": business.get("consents", []),
+        "signed_at": (business.get("signature") or {}).get("signed_at", ""),
         "materials": business.get("materials", []),
+        "material_names": {m.id: m.name for m in item.materials},
         "missing": [m for m, _ in case.facts.missing],
+        "promised_until": dict(case.facts.missing),
     }

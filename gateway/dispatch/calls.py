@@ -14,12 +14,13 @@ import structlog
 
 from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
+from gateway.cases.amend import settle_withdrawal
 from gateway.cases.decide import hear
 from gateway.cases.handoff import read_call
-from gateway.cases.journal import Journal
+from gateway.cases.journal import Clocks, Journal, stopped
 from gateway.cases.paths import canonical_path
 from gateway.catalogue.item import Catalogue, Item
-from gateway.contracts.backend import Backend, Line
+from gateway.contracts.backend import SUPPLEMENT, WITHDRAW, Backend, Line
 from gateway.dispatch import limits
 from gateway.dispatch.policy import LEASE_MARGIN, Jitter, ask_pause, next_pause, poll_pause
 from gateway.domain.calls import BackendCall, Standing
@@ -35,11 +36,12 @@ from gateway.domain.errors import (
 )
 from gateway.domain.records import Case
 from gateway.signing.vault import Vault
-from gateway.store import cases, work
+from gateway.store import case_calls, cases, work
 from gateway.store.database import Database, Tx
 from gateway.wire.courier import Courier
 
 _log = structlog.get_logger("dispatch.calls")
+_ACTS = frozenset({SUPPLEMENT, WITHDRAW})
 _UNKNOWN_FINDS = 2  # times the department must say it does not know a call before it is sent again
 
 
@@ -76,6 +78,7 @@ class Calls:
         peers: Mapping[str, Peer],
         courier: Courier,
         clock: Clock,
+        clocks: Clocks = stopped,
         jitter: Jitter | None = None,
         observe: Callable[[str, str], None] = lambda _lane, _outcome: None,
     ) -> None:
@@ -85,6 +88,7 @@ class Calls:
         self._peers = peers
         self._courier = courier
         self._clock = clock
+        self._clocks = clocks
         self._jitter = jitter or Jitter()
         self._observe = observe
 
@@ -116,10 +120,13 @@ class Calls:
         if item is None:
             self._database.again(lambda tx: work.park(tx, claim, note="the item version is not in the catalogue"))
             return
-        if case.state in DECIDED or case.state in ENDED:
-            self._database.again(lambda tx: work.done(tx, claim, note="decided already"))
+        call = read_call(claim, self._vault.unwrap(case.data_key), department_ref=case.department_ref)
+        if _comes_too_late(call, case):
+            self._database.again(lambda tx: self._record_too_late(tx, claim))
             return
-        answer = self._talk(peer, claim, case, started)
+        if call.operation in _ACTS and self._must_wait(claim):
+            return
+        answer = self._talk(peer, claim, call, started)
         self._observe(claim.lane, type(answer.error).__name__ if answer.error else claim.stage)
         try:
             self._database.again(lambda tx: self._record(tx, claim, peer, item, answer))
@@ -127,9 +134,35 @@ class Calls:
             # Someone else holds the row: what we learnt is on record as an exchange, and will be learnt again.
             _log.warning("call.lease_lost", call_id=claim.work_id, token=claim.token)
 
-    def _talk(self, peer: Peer, claim: work.Claim, case: Case, started: float) -> Answer:
-        call = read_call(claim, self._vault.unwrap(case.data_key), department_ref=case.department_ref)
-        line = self._courier.line(claim.lane, case_id=case.case_id, call_id=claim.work_id, started=started)
+    def _must_wait(self, claim: work.Claim) -> bool:
+        """An act is carried only after the filing it speaks of: True when it was put off."""
+
+        def put_off(tx: Tx) -> bool:
+            if not case_calls.earlier_call_open(tx, claim):
+                return False
+            failures = claim.failures + 1
+            stage = work.SEND if claim.stage == work.SENDING else claim.stage
+            note = "waits for the filing to be taken"
+            work.again(tx, claim, after=next_pause(failures, self._jitter), stage=stage, failures=failures, note=note)
+            return True
+
+        try:
+            return self._database.again(put_off)
+        except LeaseLost:
+            return True
+
+    def _record_too_late(self, tx: Tx, claim: work.Claim) -> None:
+        """A result stands: nothing is sent, and a withdrawal that was asked is refused by it (rules.md 24)."""
+        case = cases.lock(tx, self._vault, claim.case_id)
+        journal = Journal(
+            self._vault, case, now=self._clock.now(), actor=f"department:{claim.lane}", clocks=self._clocks
+        )
+        settle_withdrawal(journal)
+        work.done(tx, claim, note="decided already")
+        journal.close(tx)
+
+    def _talk(self, peer: Peer, claim: work.Claim, call: BackendCall, started: float) -> Answer:
+        line = self._courier.line(claim.lane, case_id=call.case_id, call_id=claim.work_id, started=started)
         try:
             if claim.stage == work.SENDING:
                 return Answer(standing=peer.backend.submit(call, line))
@@ -155,7 +188,9 @@ class Calls:
                 work.Lanes.answered(tx, claim.lane)
                 return
         case = cases.lock(tx, self._vault, claim.case_id)
-        journal = Journal(self._vault, case, now=self._clock.now(), actor=f"department:{claim.lane}")
+        journal = Journal(
+            self._vault, case, now=self._clock.now(), actor=f"department:{claim.lane}", clocks=self._clocks
+        )
         if answer.error is not None:
             self._record_error(tx, claim, peer, journal, answer.error)
         elif answer.standing is None:
@@ -176,12 +211,15 @@ class Calls:
             facts["ref"] = as_fact(standing.department_ref)
         journal.note(EntryKind.CALL_ANSWERED, facts)
         verdict = hear(journal, standing, canonical_path=canonical_path(item))
+        settle_withdrawal(journal)
         work.Lanes.answered(tx, claim.lane)
         pause = self._until_next_look(claim, item, standing)
         if verdict.park:
             _park(tx, claim, journal, why=verdict.park, note=verdict.park)
         elif verdict.over:
             work.done(tx, claim, note="decided")
+        elif case_calls.followed_otherwise(tx, claim):
+            work.done(tx, claim, note="taken; the case is followed by its own call")
         elif self._over_time(claim, pause):
             _park(tx, claim, journal, why="out_of_time", note="no decision by the promised date")
         else:
@@ -243,6 +281,14 @@ class Calls:
 
     def _over_time(self, claim: work.Claim, pause: timedelta) -> bool:
         return claim.give_up_at is not None and self._clock.now() + pause > claim.give_up_at
+
+
+def _comes_too_late(call: BackendCall, case: Case) -> bool:
+    """True when a result stands and the call has nothing to do any more; promised papers are owed after a grant too."""
+    if case.state in ENDED:
+        return True
+    late_papers = call.operation == SUPPLEMENT and call.common.get("supplement_kind") == "LATE"
+    return case.state in DECIDED and not late_papers
 
 
 def _park(tx: Tx, claim: work.Claim, journal: Journal, *, why: str, note: str) -> None:

@@ -56,7 +56,9 @@ def save(tx: Tx, vault: Vault, case: Case) -> None:
     """Write back what can change; a case that ended gives its place to the next one of the same applicant and item."""
     tx.run(
         "UPDATE cases SET state = :state, since = :since, event_no = :event_no, entry_no = :entry_no, due_on = :due_on,"
-        " due_kind = :due_kind, withdrawal = :withdrawal, department_ref = :department_ref,"
+        " due_kind = :due_kind,"
+        " clock_alarm = CASE WHEN coalesce(due_on, '') = coalesce(CAST(:due_on AS varchar), '') THEN clock_alarm"
+        " ELSE 0 END, withdrawal = :withdrawal, department_ref = :department_ref,"
         " department_seq = :department_seq, parked = :parked, facts_sealed = :facts"
         + (", open_key = NULL" if case.state in ENDED or case.state is CaseState.APPROVED else "")
         + " WHERE case_id = :case_id",
@@ -72,7 +74,7 @@ def save(tx: Tx, vault: Vault, case: Case) -> None:
             "department_ref": case.department_ref or None,
             "department_seq": case.department_seq,
             "parked": int(case.parked),
-            "facts": seal_facts(vault.unwrap(case.data_key), case.case_id, case.facts),
+            "facts": seal_facts(vault.unwrap(case.data_key), case),
         },
     )
 
@@ -90,9 +92,12 @@ def due_text(due: Due | None) -> str | None:
     return None if due is None else due.on.isoformat() + ("?" if due.provisional else "")
 
 
-def seal_facts(key: DataKey, case_id: str, facts: Facts) -> bytes:
-    """The facts as ciphertext."""
-    return key.seal(json.dumps(_facts_json(facts), ensure_ascii=False).encode(), FACTS_PLACE.format(case_id=case_id))
+def seal_facts(key: DataKey, case: Case) -> bytes:
+    """The facts as ciphertext, and beside them how the due day was counted."""
+    data = _facts_json(case.facts)
+    if case.due and case.due.start:
+        data["due"] = [case.due.start.isoformat(), case.due.days]
+    return key.seal(json.dumps(data, ensure_ascii=False).encode(), FACTS_PLACE.format(case_id=case.case_id))
 
 
 def _facts_json(facts: Facts) -> dict[str, Any]:
@@ -120,12 +125,12 @@ def _facts_json(facts: Facts) -> dict[str, Any]:
             "automatic": decision.automatic,
         },
         "result_follows": facts.result_follows,
+        "days_left": facts.days_left,
         "subject": list(facts.subject),
     }
 
 
-def _facts(raw: bytes) -> Facts:
-    data = json.loads(raw)
+def _facts(data: dict[str, Any]) -> Facts:
     decision = data["decision"]
     return Facts(
         asks=tuple(
@@ -144,6 +149,7 @@ def _facts(raw: bytes) -> Facts:
         if decision is None
         else Decision(**{**decision, "decided_at": datetime.fromisoformat(decision["decided_at"])}),
         result_follows=data["result_follows"],
+        days_left=data.get("days_left", 0),  # cases of the first release have none
         subject=(data["subject"][0], data["subject"][1]),
     )
 
@@ -153,15 +159,18 @@ def _read(vault: Vault, row: Mapping[str, Any] | None) -> Case | None:
         return None
     case_id = row["case_id"]
     key = bytes(row["data_key"] or b"")
-    facts = Facts()
+    facts, counted = Facts(), []
     if key:  # an erased case keeps its states and digests, nothing else
-        facts = _facts(vault.unwrap(key).open(bytes(row["facts_sealed"]), FACTS_PLACE.format(case_id=case_id)))
+        data = json.loads(vault.unwrap(key).open(bytes(row["facts_sealed"]), FACTS_PLACE.format(case_id=case_id)))
+        facts, counted = _facts(data), data.get("due", [])
     due = None
     if row["due_on"]:
         due = Due(
             on=date.fromisoformat(row["due_on"].rstrip("?")),
             kind=row["due_kind"],
             provisional=row["due_on"].endswith("?"),
+            start=date.fromisoformat(counted[0]) if counted else None,
+            days=counted[1] if counted else 0,
         )
     return Case(
         case_id=case_id,
@@ -248,3 +257,42 @@ def reindex(tx: Tx, case_id: str, *, subject_hash: str, open_key: str) -> bool:
         {"hash": subject_hash, "open_key": open_key, "id": case_id},
     )
     return changed.rowcount == 1
+
+
+def due_before(tx: Tx, day: date, *, alarm: int, limit: int) -> list[tuple[str, str, str]]:
+    """Cases whose limit lies before ``day`` and whose alarm is below ``alarm``: id, due day, kind."""
+    found = tx.all(
+        "SELECT case_id, due_on, due_kind FROM cases WHERE due_on IS NOT NULL AND due_on < :day"
+        " AND clock_alarm < :alarm ORDER BY due_on LIMIT :limit",
+        {"day": day.isoformat(), "alarm": alarm, "limit": limit},
+    )
+    return [(r["case_id"], r["due_on"], r["due_kind"]) for r in found]
+
+
+def set_alarm(tx: Tx, case_id: str, *, due_on: str, alarm: int) -> bool:
+    """Mark a limit as alarmed; False when the clock has turned meanwhile."""
+    changed = tx.run(
+        "UPDATE cases SET clock_alarm = :alarm WHERE case_id = :id AND due_on = :due_on AND clock_alarm < :alarm",
+        {"alarm": alarm, "id": case_id, "due_on": due_on},
+    )
+    return changed.rowcount == 1
+
+
+def provisional_after(tx: Tx, case_id: str, *, limit: int) -> list[str]:
+    """The next cases whose due day was counted without an official table."""
+    found = tx.run(
+        "SELECT case_id FROM cases WHERE due_on LIKE '%?' AND case_id > :last ORDER BY case_id LIMIT :limit",
+        {"last": case_id, "limit": limit},
+    )
+    return [r[0] for r in found]
+
+
+def overdue(tx: Tx, day: date) -> list[Any]:
+    """Everything past its limit on ``day``, oldest first, for people."""
+    return list(
+        tx.all(
+            "SELECT receipt_no, item, outlet, department, state, due_on, due_kind FROM cases"
+            " WHERE due_on IS NOT NULL AND due_on < :day ORDER BY due_on, receipt_no",
+            {"day": day.isoformat()},
+        )
+    )

@@ -19,8 +19,16 @@ from gateway.wire import forms
 PREFIX = "/api/gov/"
 PATHS: dict[str, str] = {
     "/api/gov/case/submit/V1": "submit",
+    "/api/gov/case/supplement/V1": "supplement",
+    "/api/gov/case/withdraw/V1": "withdraw",
     "/api/gov/case/query/V1": "query",
     "/api/gov/case/changes/V1": "changes",
+    "/api/gov/case/receipt/V1": "receipt",
+    "/api/gov/file/ticket/V1": "upload_ticket",
+    "/api/gov/info/itemlist/V1": "item_list",
+    "/api/gov/info/item/V1": "item",
+    "/api/gov/info/outletlist/V1": "outlet_list",
+    "/api/gov/info/deptstatus/V1": "department_status",
     "/api/gov/sys/echo/V1": "echo",
 }
 
