@@ -154,9 +154,10 @@ def test_one_wrong_digit_is_always_noticed_in_an_id_number(digits: str, place: i
 
 
 @given(st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=20), st.data())
-def test_two_neighbours_swapped_are_noticed_by_the_receipt_check(text: str, data: st.DataObject) -> None:
+def test_one_wrong_character_is_noticed_by_the_receipt_check(text: str, data: st.DataObject) -> None:
+    """All single substitutions (ISO 7064); of swapped neighbours only nearly all, so that is no promise."""
     good = text + ids.mod37_36_check(text)
-    place = data.draw(st.integers(0, len(good) - 2))
-    swapped = good[:place] + good[place + 1] + good[place] + good[place + 2 :]
+    place = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.sampled_from("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ".replace(good[place], "")))
     assert ids.mod37_36_holds(good)
-    assert swapped == good or not ids.mod37_36_holds(swapped)
+    assert not ids.mod37_36_holds(good[:place] + other + good[place + 1 :])
