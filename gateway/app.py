@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from gateway.bootstrap import House
 from gateway.parties.limits import Buckets
 from gateway.store import migrate, work
-from gateway.web import banks, callbacks, ops
+from gateway.web import banks, blobs, callbacks, ops
 from gateway.web.inbound import HARD_CAP
 
 
@@ -41,6 +41,16 @@ def create_app(house: House) -> Flask:
         for bank in house.banks.values()
     ]
     app.register_blueprint(banks.blueprint(doors))
+    app.register_blueprint(
+        blobs.blueprint(
+            blobs.BlobDoor(
+                house.blobs,
+                addresses=addresses,
+                places=settings.threads // 4,
+                trusted_proxies=settings.trusted_proxies,
+            )
+        )
+    )
     app.register_blueprint(
         callbacks.blueprint(
             callbacks.CallbackDoor(

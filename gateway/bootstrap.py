@@ -1,6 +1,8 @@
 """The composition root: settings → house. The only importer of concrete peers, through the registry.
 
 Must not serve or decide; it builds every service once per process, after any fork, and hands them their parts.
+
+Over 400 lines; the reason: who gets what is read in one place, and there is no decision in it to be taken apart.
 """
 
 from __future__ import annotations
@@ -16,10 +18,16 @@ from typing import Any
 import structlog
 
 from gateway import registry
+from gateway.calendar import tables as calendar_tables
+from gateway.calendar.clockwork import Clockwork
+from gateway.cases.amend import Amending
+from gateway.cases.clockwatch import ClockWatch
 from gateway.cases.desk import Desk
+from gateway.cases.info import Info
 from gateway.cases.intake import Intake
 from gateway.cases.making import Maker
 from gateway.cases.query import Reading
+from gateway.cases.receipts import read_number
 from gateway.cases.waiting import WaitingRoom
 from gateway.catalogue.item import Catalogue
 from gateway.catalogue.loader import load as load_catalogue
@@ -29,14 +37,24 @@ from gateway.contracts.bank import Bank
 from gateway.contracts.settings import PeerSettings
 from gateway.dispatch.calls import Calls, Peer
 from gateway.dispatch.chores import Ticker
+from gateway.dispatch.notices import LEASE as NOTICE_LEASE
+from gateway.dispatch.notices import Notices
 from gateway.dispatch.runner import Lane, Runner
 from gateway.dispatch.sealer import Sealer
 from gateway.dispatch.words import LEASE as WORD_LEASE
 from gateway.dispatch.words import Words
 from gateway.domain.clock import Clock, SystemClock
 from gateway.domain.errors import BadSettings, GatewayError
+from gateway.materials.attached import Attached
+from gateway.materials.blobs import Blobs
+from gateway.materials.folder import Folder
+from gateway.materials.sweep import Sweep
+from gateway.materials.tickets import Tickets
 from gateway.parties.directory import Directory
+from gateway.parties.hearing import Hearing
 from gateway.parties.limits import AtOnce, Buckets
+from gateway.parties.notify import LANE as NOTIFY_LANE
+from gateway.parties.notify import address_of
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
@@ -51,6 +69,7 @@ from gateway.wire.courier import Courier
 
 VAULT_FILE = "vault.key"
 _INBOX_THREADS = 4
+_NOTICE_THREADS = 2  # of one process for one client
 _WATCH_EVERY = 30.0  # seconds
 _NOBODY_CLAIMS_AFTER = 120.0
 _log = structlog.get_logger("bootstrap")
@@ -70,7 +89,12 @@ class House:
     banks: Mapping[str, Bank]
     backends: Mapping[str, Backend]
     desk: Desk
+    tickets: Tickets
+    blobs: Blobs
+    clockwork: Clockwork
+    watch: ClockWatch
     words: Words
+    notices: Notices
     courier: Courier
     refusals: Refusals
     metrics: Metrics
@@ -133,6 +157,7 @@ def build(
     vault = Vault.load(settings.keys_dir / VAULT_FILE)
     keys = KeyRing.load(settings.keys_dir, allow_published=settings.sandbox)
     catalogue = load_catalogue(with_sandbox=settings.sandbox, extra=extra_items)
+    calendar_tables.seed(database, clock)
     metrics = Metrics()
     directory = Directory(database, vault, clock)
     banks = _banks(settings, keys=keys, directory=directory, clock=clock)
@@ -143,15 +168,32 @@ def build(
     bell = _Bell()
     recorder = ExchangeRecorder(database, vault, on_failure=metrics.unrecorded.inc)
     addresses = {code: _address(block) for code, block in settings.backends.items()}
-    courier = Courier(addresses, recorder, clock)
+    courier = Courier(addresses, recorder, clock, later=_client_address(directory))
     owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
-    words = Words(database, vault, catalogue=catalogue, clock=clock)
+    clockwork = Clockwork(database, catalogue, clock)
+    words = Words(database, vault, catalogue=catalogue, clock=clock, clocks=clockwork)
     sealer = Sealer(
         database, keys=keys, log_id=settings.log_id, owner=owner, clock=clock, report_backlog=metrics.trail_wait.set
     )
     refusals = Refusals(
         database, vault, clock=clock, count=lambda bank, cause: metrics.refusals.labels(bank, cause).inc()
     )
+    folder = Folder(settings.blobs_dir)
+    blobs = Blobs(database, vault, folder=folder, client_of=lambda client_id: directory().by_id(client_id), clock=clock)
+    tickets = Tickets(database, vault, clock=clock, read_number=read_number)
+    sweep = Sweep(database, vault, blobs=blobs, folder=folder, clock=clock)
+    watch = ClockWatch(database, vault, clockwork=clockwork, clock=clock, owner=owner)
+    notices = Notices(
+        database,
+        vault,
+        banks=banks,
+        directory=directory,
+        courier=courier,
+        clock=clock,
+        owner=owner,
+        observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
+    )
+    hearing = Hearing(database, vault, directory=directory, clock=clock, wake=bell)
     runner = None
     if dispatch:
         calls = Calls(
@@ -161,10 +203,16 @@ def build(
             peers={c: Peer(b, timedelta(seconds=addresses[c].deadline)) for c, b in backends.items()},
             courier=courier,
             clock=clock,
+            clocks=clockwork,
+            attached=Attached(database, blobs),
             observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
         )
         runner = bell.runner = Runner(
-            database, lanes=_lanes(settings, addresses, calls, words), owner=owner, clock=clock
+            database,
+            lanes=_lanes(settings, addresses, calls, words),
+            owner=owner,
+            clock=clock,
+            later=_notice_lanes(notices),
         )
     return House(
         settings=settings,
@@ -176,14 +224,35 @@ def build(
         directory=directory,
         banks=banks,
         backends=backends,
-        desk=_desk(settings, database, vault, keys, catalogue, directory, frozenset(backends), clock, bell),
+        desk=_desk(
+            settings,
+            database,
+            vault,
+            keys,
+            catalogue,
+            directory,
+            backends,
+            clock,
+            bell,
+            clockwork,
+            blobs,
+            tickets,
+            hearing,
+        ),
+        tickets=tickets,
+        blobs=blobs,
+        clockwork=clockwork,
+        watch=watch,
         words=words,
+        notices=notices,
         courier=courier,
         refusals=refusals,
         metrics=metrics,
         sealer=sealer,
         runner=runner,
-        ticker=Ticker(_chores(database, refusals, sealer, clock, doors=doors, dispatch=dispatch)),
+        ticker=Ticker(
+            _chores(database, refusals, sealer, clock, watch, sweep, notices, doors=doors, dispatch=dispatch)
+        ),
         wake=bell,
         owner=owner,
     )
@@ -262,6 +331,33 @@ def _lanes(settings: Settings, addresses: Mapping[str, PeerAddress], calls: Call
     return lanes
 
 
+def _client_address(directory: Directory) -> Callable[[str], PeerAddress | None]:
+    """Where a client of a bank is told: by its enrolment of this moment."""
+
+    def find(client_id: str) -> PeerAddress | None:
+        client = directory().by_id(client_id)
+        return None if client is None else address_of(client)
+
+    return find
+
+
+def _notice_lanes(notices: Notices) -> Callable[[str], Lane | None]:
+    """One bulkhead for each client that is told something, opened when its first notice is due."""
+
+    def open_lane(name: str) -> Lane | None:
+        if not name.startswith(NOTIFY_LANE):
+            return None
+        return Lane(
+            name=name,
+            kinds=(work.NOTICE,),
+            threads=_NOTICE_THREADS,
+            lease=NOTICE_LEASE,
+            handle=lambda claim, started: notices.handle(claim, started=started),
+        )
+
+    return open_lane
+
+
 def _desk(
     settings: Settings,
     database: Database,
@@ -269,9 +365,13 @@ def _desk(
     keys: KeyRing,
     catalogue: Catalogue,
     directory: Directory,
-    backends: frozenset[str],
+    backends: Mapping[str, Backend],
     clock: Clock,
     wake: Callable[[], None],
+    clockwork: Clockwork,
+    blobs: Blobs,
+    tickets: Tickets,
+    hearing: Hearing,
 ) -> Desk:
     waiting = WaitingRoom(database, vault, clock=clock, places=settings.threads // 4)
     return Desk(
@@ -279,28 +379,62 @@ def _desk(
         intake=Intake(
             database,
             vault,
-            make=Maker(vault, keys=keys, catalogue=catalogue, digest_algorithm=settings.digest),
+            make=Maker(vault, keys=keys, catalogue=catalogue, clockwork=clockwork, digest_algorithm=settings.digest),
             catalogue=catalogue,
             directory=directory,
+            blobs=blobs,
             backends=backends,
             clock=clock,
+            clockwork=clockwork,
             waiting=waiting,
             wake=wake,
         ),
+        vault=vault,
+        amending=Amending(
+            database,
+            vault,
+            catalogue=catalogue,
+            directory=directory,
+            backends={code: backend.traits for code, backend in backends.items()},
+            clock=clock,
+            clockwork=clockwork,
+            wake=wake,
+            blobs=blobs,
+            digest_algorithm=settings.digest,
+        ),
         reading=Reading(database, vault, keys=keys, directory=directory, clock=clock),
+        info=Info(database, catalogue=catalogue, directory=directory, backends=frozenset(backends), clock=clock),
+        tickets=tickets,
         directory=directory,
         clock=clock,
         rates=Buckets(clock, rate=settings.client_rate, burst=2 * settings.client_rate),
         at_once=AtOnce(settings.client_at_once),
+        heard=hearing,
     )
 
 
 def _chores(
-    database: Database, refusals: Refusals, sealer: Sealer, clock: Clock, *, doors: bool, dispatch: bool
+    database: Database,
+    refusals: Refusals,
+    sealer: Sealer,
+    clock: Clock,
+    watch: ClockWatch,
+    sweep: Sweep,
+    notices: Notices,
+    *,
+    doors: bool,
+    dispatch: bool,
 ) -> list[Callable[[], None]]:
     chores: list[Callable[[], None]] = []
     if dispatch:
-        chores += [sealer.turn, _forgetting(database, clock), _watching(database, clock)]
+        chores += [
+            sealer.turn,
+            notices.turn,
+            watch.turn,
+            sweep.turn,
+            _forgetting(database, clock),
+            _watching(database, clock),
+        ]
     if doors:
         chores.append(refusals.flush)
     return chores

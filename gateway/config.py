@@ -95,6 +95,12 @@ TABLE: tuple[Setting, ...] = (
         "KEYS_DIR", "var/keys", "folder of our own private keys and the vault's key file, readable by us only", Path
     ),
     Setting(
+        "BLOBS_DIR",
+        "var/blobs",
+        "folder of uploaded files, sealed; shared by all processes, and backed up together with the database",
+        Path,
+    ),
+    Setting(
         "PEERS_FILE",
         "var/peers.toml",
         "addresses and settings of banks and departments; secrets are named as files",
@@ -147,6 +153,7 @@ class Settings:
     profile: str
     database_url: str
     keys_dir: Path
+    blobs_dir: Path
     peers_file: Path
     listen: tuple[str, int]
     threads: int

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -63,6 +65,7 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
         _catalogue,
         _database,
         _disk,
+        _blobs,
         _peers,
     )
     for check in checks:
@@ -159,13 +162,29 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     place = Path(".")
     if settings.database_url.startswith("sqlite:///"):
         place = Path(settings.database_url.removeprefix("sqlite:///")).parent
-    free = shutil.disk_usage(place if place.exists() else Path(".")).free
-    yield Finding(
-        "disk",
-        Level.OK if free > _DISK_WARNS else Level.WARN,
-        f"{free / 1024**3:.1f} GiB free",
-        "" if free > _DISK_WARNS else "make room: a full disk stops intake",
-    )
+    yield _space("disk", place if place.exists() else Path("."), "make room: a full disk stops intake")
+
+
+def _blobs(settings: Settings) -> Iterator[Finding]:
+    """The folder of uploaded files: there, ours to write, ours alone to read, with room left."""
+    place = settings.blobs_dir
+    if not place.is_dir():
+        made = "put a folder there" if place.exists() else "python -m gateway init"
+        yield Finding("blobs", Level.BAD, f"{place} is not a folder", made)
+        return
+    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding("blobs", Level.BAD, f"{place} cannot be written by this user", "give it to the gateway's user")
+        return
+    mode = stat.S_IMODE(place.stat().st_mode)
+    if mode & 0o077:
+        yield Finding("blobs mode", Level.WARN, f"{place} is open to others ({mode:o})", f"chmod 700 {place}")
+    yield _space("blobs", place, "make room: uploads are refused as busy when this disk is full")
+
+
+def _space(what: str, place: Path, advice: str) -> Finding:
+    free = shutil.disk_usage(place).free
+    well = free > _DISK_WARNS
+    return Finding(what, Level.OK if well else Level.WARN, f"{free / 1024**3:.1f} GiB free", "" if well else advice)
 
 
 def _peers(settings: Settings) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ BANKS: dict[str, str] = {
 
 BACKENDS: dict[str, str] = {
     "FT_SBX": "gateway.backends.sandbox:Backend",
+    "FT_EDU": "gateway.backends.education:Backend",
 }
 
 SANDBOX_BACKENDS = frozenset({"FT_SBX"})  # refused outside the demo and test profiles

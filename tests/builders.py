@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -35,11 +35,12 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from gateway import bootstrap, config
 from gateway.app import create_app
 from gateway.bootstrap import VAULT_FILE, House
-from gateway.cases.journal import Journal
+from gateway.cases.journal import Clocks, Journal, stopped
 from gateway.catalogue.loader import load as load_catalogue
 from gateway.contracts.bank import Client, ClientKey
 from gateway.domain.case import CaseEvent
 from gateway.domain.clock import BEIJING, beijing_day
+from gateway.domain.requests import Operation
 from gateway.parties.enrolment import verification_key
 from gateway.signing.keys import KeyRing, make_keys
 from gateway.signing.vault import Vault, make_vault
@@ -47,10 +48,12 @@ from gateway.store import cases, clients, tables, trail
 from gateway.store.database import Database
 from mocks.banks.icbc_sim import Answer, IcbcBranch, RawRequest
 from mocks.banks.samples import bank_ref, sample_submission
+from mocks.departments.education import EducationBureau
 from mocks.departments.sandbox import Sandbox
 
 BANK, CLIENT_ID, APP_ID, OUTLET = "ICBC", "icbc-1", "90000000000000000301", "ICBC-FT-03"
 SECRET = b"a-secret-shared-with-the-sandbox"
+BUREAU_APP = "gw-test"
 DEADLINE = 3.0  # seconds of one call to the department
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 PATIENCE = 20.0  # seconds a test waits for something that is meant to happen
@@ -124,18 +127,28 @@ def enrolled(private_pem: bytes, **how: Any) -> Client:
     return Client(**(whole | how))
 
 
-def write_peers(folder: Path, *, department_port: int = _DEAD_PORT, deadline: float = DEADLINE) -> Path:
-    """A peers file with the sandbox department behind a loopback port, and its secret."""
+def write_peers(
+    folder: Path, *, department_port: int = _DEAD_PORT, deadline: float = DEADLINE, bureau_port: int = 0
+) -> Path:
+    """A peers file with the sandbox department behind a loopback port, and its secret; with a port the bureau too."""
     secret, peers = folder / "department.secret", folder / "peers.toml"
     secret.write_bytes(SECRET)
     secret.chmod(0o600)
     peers.write_text(
         "[backends.FT_SBX]\n"
         f'base_url = "http://127.0.0.1:{department_port}"\nnetworks = ["127.0.0.0/8"]\ndeadline = {deadline}\n'
-        f'[backends.FT_SBX.values]\napp = "gw-test"\n[backends.FT_SBX.secrets]\nhmac = "{secret}"\n',
+        f'[backends.FT_SBX.values]\napp = "gw-test"\n[backends.FT_SBX.secrets]\nhmac = "{secret}"\n'
+        + (_bureau_block(bureau_port, secret) if bureau_port else ""),
         encoding="utf-8",
     )
     return peers
+
+
+def _bureau_block(port: int, secret: Path) -> str:
+    return (
+        f'[backends.FT_EDU]\nbase_url = "http://127.0.0.1:{port}"\nnetworks = ["127.0.0.0/8"]\ndeadline = {DEADLINE}\n'
+        f'[backends.FT_EDU.values]\napp = "{BUREAU_APP}"\n[backends.FT_EDU.secrets]\nhmac = "{secret}"\n'
+    )
 
 
 def environment(folder: Path, url: str, **settings: str) -> dict[str, str]:
@@ -145,6 +158,7 @@ def environment(folder: Path, url: str, **settings: str) -> dict[str, str]:
         "DATABASE_URL": url,
         "KEYS_DIR": str(folder / "keys"),
         "PEERS_FILE": str(folder / "peers.toml"),
+        "BLOBS_DIR": str(folder / "blobs"),
         "ADDRESS_RATE": "10000",
         "CLIENT_RATE": "10000",
         "THREADS": "16",
@@ -253,14 +267,14 @@ class SmallHouse:
         found = self.rows("SELECT canonical FROM entry WHERE kind = :kind ORDER BY row_id", kind=kind)
         return [json.loads(row["canonical"]) for row in found]
 
-    def happens(self, receipt_no: str, *events: CaseEvent) -> None:
-        """Let events happen to a case without any department."""
+    def happens(self, receipt_no: str, *events: CaseEvent, clocks: Clocks = stopped) -> None:
+        """Let events happen to a case without any department; its clocks stand still unless they are given."""
 
         def act(tx: Any) -> None:
             vault = self.house.vault
             found = tx.one("SELECT case_id FROM cases WHERE receipt_no = :no", {"no": receipt_no})
             case = cases.lock(tx, vault, found["case_id"])
-            journal = Journal(vault, case, now=self.clock.now(), actor="system:test")
+            journal = Journal(vault, case, now=self.clock.now(), actor="system:test", clocks=clocks)
             for event in events:
                 journal.event(event)
             journal.close(tx)
@@ -273,7 +287,7 @@ class SmallHouse:
 
     def around_filing(self, patch: pytest.MonkeyPatch, act: Callable[[Callable[[Any], Any], Any], Any]) -> None:
         """Call ``act(file, rows)`` where the four rows of a submission would be filed."""
-        intake = self.house.desk._intake
+        intake = cast(Any, self.house.desk._changes[Operation.SUBMIT]).__self__
         file = intake._file
         patch.setattr(intake, "_file", lambda rows: act(file, rows))
 
@@ -313,12 +327,16 @@ def small_house(
     client: Client | None = None,
     more_clients: Iterable[Client] = (),
     with_department: bool = False,
+    bureau: EducationBureau | None = None,
     decide_after: float = 0.2,
     extra_items: tuple[Path, ...] = (),
     settings: Mapping[str, str] | None = None,
     branch: Mapping[str, Any] | None = None,
 ) -> Iterator[SmallHouse]:
-    """A house over a migrated database. With a department it runs and is called back; else nothing leaves it."""
+    """A house over a migrated database. With a department it runs and is called back; else nothing leaves it.
+
+    ``bureau``: the education bureau beside the sandbox department, made by the test and run here.
+    """
     clock = MovedClock()
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -330,7 +348,11 @@ def small_house(
         if not (folder / "keys").exists():
             make_keys(folder / "keys", [BANK.lower()], valid_from=LONG_AGO)
             make_vault(folder / "keys" / VAULT_FILE)
-            write_peers(folder, department_port=department.port if department else _DEAD_PORT)
+            write_peers(
+                folder,
+                department_port=department.port if department else _DEAD_PORT,
+                bureau_port=stack.enter_context(bureau).port if bureau else 0,
+            )
             enrol(folder, url, [client or enrolled(key), *more_clients])
         house = bootstrap.build(
             config.from_environment(environment(folder, url, **(settings or {}))),
@@ -345,6 +367,8 @@ def small_house(
         if department is not None:
             small.url = stack.enter_context(serving(app))
             department.clerk.callback_url = f"{small.url}/callback/FT_SBX"
+            if bureau is not None:
+                bureau.clerk.callback_url = f"{small.url}/callback/FT_EDU"
             house.start()
         yield small
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.audit.kinds import EntryKind
 from gateway.config import PREFIX, TABLE
 from gateway.domain.case import DECIDED, ENDED, MOVES, STATE_NAMES, CaseState, phase
 
@@ -89,7 +90,23 @@ def settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-DOCUMENTS: dict[str, Callable[[], str]] = {"states.md": states, "settings.md": settings}
+def audit_kinds() -> str:
+    """docs/audit-kinds.md: every kind of entry, with its version and meaning."""
+    lines = [
+        "# Kinds of audit entries (审计事项)",
+        "",
+        _NOTE,
+        "Kinds are added, never removed, and a checker accepts kinds it does not know. The format they stand in is"
+        " [audit-trail.md](audit-trail.md).",
+        "",
+        "| kind | version | meaning |",
+        "|---|---|---|",
+        *(f"| `{kind.value}` | {kind.version} | {kind.meaning} |" for kind in EntryKind),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+DOCUMENTS: dict[str, Callable[[], str]] = {"states.md": states, "settings.md": settings, "audit-kinds.md": audit_kinds}
 
 
 def out_of_date() -> list[str]:

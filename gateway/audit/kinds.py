@@ -16,6 +16,10 @@ class EntryKind(StrEnum):
     SUBMISSION_REPEATED = "case:submission:repeated"
     SUBMISSION_RETRIED = "case:submission:retried"
     SUBMISSION_CONFLICTED = "case:submission:conflicted"
+    ACT_RECEIVED = "case:act:received"
+    ACT_REPEATED = "case:act:repeated"
+    ACT_RETRIED = "case:act:retried"
+    ACT_CONFLICTED = "case:act:conflicted"
     CALL_ATTEMPTED = "case:call:attempted"
     CALL_ANSWERED = "case:call:answered"
     CALL_UNCLEAR = "case:call:unclear"
@@ -28,16 +32,24 @@ class EntryKind(StrEnum):
     CALLBACK_RECEIVED = "case:callback:received"
     CALLBACK_REPEATED = "case:callback:repeated"
     CALLBACK_IGNORED = "case:callback:ignored"
+    NOTICE_DELIVERED = "case:notice:delivered"
+    NOTICE_PARKED = "case:notice:parked"
+    CLOCK_WARNED = "case:clock:warned"
+    CLOCK_OVERDUE = "case:clock:overdue"
+    CLOCK_RECOUNTED = "case:clock:recounted"
     REQUEST_REFUSED = "door:request:refused"
+    ADDRESS_IGNORED = "door:address:ignored"
     MESSAGE_REFUSED = "door:message:refused"
     MESSAGE_REUSED = "door:message:reused"
     CLIENT_ENROLLED = "party:client:enrolled"
     CLIENT_BLOCKED = "party:client:blocked"
+    ADDRESS_PROVEN = "party:address:proven"
     KEY_ADDED = "party:key:added"
     KEY_RETIRED = "party:key:retired"
     PROCESS_STARTED = "system:process:started"
     PROCESS_STOPPED = "system:process:stopped"
     CATALOGUE_LOADED = "system:catalogue:loaded"
+    CALENDAR_LOADED = "system:calendar:loaded"
 
     @property
     def meaning(self) -> str:
@@ -63,6 +75,10 @@ MEANINGS: dict[EntryKind, str] = {
     _K.SUBMISSION_REPEATED: "the same message came again inside its window; the stored answer was given again",
     _K.SUBMISSION_RETRIED: "the same submission came in a new message; same case, same receipt, fresh envelope",
     _K.SUBMISSION_CONFLICTED: "the bank's reference of this case came again with other content and was refused",
+    _K.ACT_RECEIVED: "a supplement or withdrawal of the bank was taken in; facts operation, bank_ref; digests business",
+    _K.ACT_REPEATED: "the same message of an act came again inside its window; the stored answer was given again",
+    _K.ACT_RETRIED: "the same act came in a new message; nothing was done twice, fresh envelope",
+    _K.ACT_CONFLICTED: "a reference came again with another content or operation and was refused",
     _K.CALL_ATTEMPTED: "a call to the department is about to be sent, attempt n",
     _K.CALL_ANSWERED: "the department answered the call",
     _K.CALL_UNCLEAR: "the call may or may not have arrived; the department is asked before anything is sent again",
@@ -75,16 +91,24 @@ MEANINGS: dict[EntryKind, str] = {
     _K.CALLBACK_RECEIVED: "an authentic callback of the department about this case was stored",
     _K.CALLBACK_REPEATED: "a callback that had already been stored came again and changed nothing",
     _K.CALLBACK_IGNORED: "a callback came too late or asked for an impossible move; kept and parked",
+    _K.NOTICE_DELIVERED: "a client of the bank confirmed, signed, that it was told an event; facts event_no, notice",
+    _K.NOTICE_PARKED: "a client of the bank could not be told an event for three days; a person must look",
+    _K.CLOCK_WARNED: "a limit of this case comes near; facts due, clock",
+    _K.CLOCK_OVERDUE: "a limit of this case has passed without its event; people were alarmed",
+    _K.CLOCK_RECOUNTED: "a limit was counted again because a year's official calendar arrived; facts was, due",
     _K.REQUEST_REFUSED: "requests that were not authentic, counted per address, claimed client, reason and minute",
+    _K.ADDRESS_IGNORED: "addresses in authentic messages were not used, counted per address, client, member and minute",
     _K.MESSAGE_REFUSED: "an authentic message was refused for its content",
     _K.MESSAGE_REUSED: "an authentic message carried a transport id already used for other content and was refused",
     _K.CLIENT_ENROLLED: "a client of a bank was enrolled, or its enrolment changed",
     _K.CLIENT_BLOCKED: "a client of a bank was blocked",
+    _K.ADDRESS_PROVEN: "a test notice to a client's enrolled address was answered as agreed; notices go there from now",
     _K.KEY_ADDED: "a key was added, with its validity",
     _K.KEY_RETIRED: "a key was retired",
     _K.PROCESS_STARTED: "a process of the gateway started",
     _K.PROCESS_STOPPED: "a process of the gateway stopped in order",
     _K.CATALOGUE_LOADED: "a catalogue of items was loaded; digests catalogue",
+    _K.CALENDAR_LOADED: "a year's official table of working days was loaded; facts year, source; digests table",
 }
 
 VERSIONS: dict[EntryKind, str] = {}  # only kinds past version 1 stand here

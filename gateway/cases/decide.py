@@ -6,6 +6,7 @@ its event time, else arrival; an equal outcome is a no-op; what would reverse a 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,13 +14,15 @@ from datetime import UTC, datetime
 from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
 from gateway.cases.journal import Journal
-from gateway.domain.calls import Mark, Outcome, Standing, Word
+from gateway.domain.calls import DecisionReason, Mark, Outcome, Standing, Word
 from gateway.domain.case import DECIDED, ENDED, CaseEvent, CaseState, way
 from gateway.domain.errors import IllegalMove
 from gateway.domain.records import Ask, Case, Decision, Facts
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_FINAL = frozenset({Outcome.GRANTED, Outcome.DENIED, Outcome.REFUSED_INTAKE, Outcome.WITHDRAWN})
+_FINAL = frozenset(
+    {Outcome.GRANTED, Outcome.DENIED, Outcome.REFUSED_INTAKE, Outcome.WITHDRAWN, Outcome.LAPSED, Outcome.REVOKED}
+)
 _STANDS_AS: dict[Outcome, frozenset[CaseState]] = {
     Outcome.ACCEPTED: frozenset({CaseState.ACCEPTED}),
     Outcome.REVIEWING: frozenset({CaseState.REVIEWING}),
@@ -29,7 +32,19 @@ _STANDS_AS: dict[Outcome, frozenset[CaseState]] = {
     Outcome.DENIED: frozenset({CaseState.DENIED}),
     Outcome.REFUSED_INTAKE: frozenset({CaseState.REFUSED_INTAKE}),
     Outcome.WITHDRAWN: frozenset({CaseState.WITHDRAWN}),
+    Outcome.LAPSED: frozenset({CaseState.LAPSED}),
+    Outcome.ISSUING: frozenset({CaseState.ISSUING}),
+    Outcome.READY: frozenset({CaseState.READY}),
+    Outcome.DELIVERED: frozenset({CaseState.DELIVERED, CaseState.CLOSED}),
+    Outcome.REVOKED: frozenset({CaseState.REVOKED}),
 }
+_SAYS_TOO = {  # a later word holds the earlier one, where a sequence has a gap: what is being made was granted before
+    Outcome.SPECIAL_STARTED: Outcome.REVIEWING,
+    Outcome.ISSUING: Outcome.GRANTED,
+    Outcome.READY: Outcome.ISSUING,
+    Outcome.DELIVERED: Outcome.READY,
+}
+_AFTER_GRANT = frozenset({Outcome.ISSUING, Outcome.READY, Outcome.DELIVERED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +79,36 @@ def _heard_before(case: Case, word: Word) -> bool:
     """By the department's own number, else by its own time (rules.md 25): departments repeat their history."""
     if word.seq:
         return word.seq <= case.department_seq
-    return word.at is not None and case.facts.heard_at is not None and word.at < case.facts.heard_at
+    facts = case.facts
+    if word.at is None:
+        return word.outcome is Outcome.CORRECTION and case.state is CaseState.SUBMITTED and _answered(case, word)
+    if facts.heard_at is None or word.at > facts.heard_at:
+        return False
+    return word.at < facts.heard_at or _name(word) in facts.heard_then
+
+
+def _answered(case: Case, word: Word) -> bool:
+    """True when the last question was this one: a department that numbers and dates nothing repeats what it said until
+    it has read the answer. Once it has said anything else, the same words are a new question."""
+    asked = [ask for ask in case.facts.asks if ask.kind == "correction"]
+    said = [mark.say for mark in word.marks]
+    return bool(asked) and not asked[-1].open and (asked[-1].text, [m.say for m in asked[-1].what]) == (word.text, said)
+
+
+def _name(word: Word) -> str:
+    """A word without a number, by its event id or all it says: two different ones of one moment are both heard."""
+    said = [word.outcome.value, word.reason.value, word.text, *(f"{m.path}={m.say}" for m in word.marks)]
+    return hashlib.sha256("\n".join([word.event_id] if word.event_id else said).encode()).hexdigest()[:16]
 
 
 def _remember(case: Case, word: Word) -> Case:
     if word.seq:
         return replace(case, department_seq=word.seq)
-    if word.at is not None:
-        return replace(case, facts=replace(case.facts, heard_at=word.at))
-    return case
+    if word.at is None:
+        return case
+    facts = case.facts
+    then = (*facts.heard_then, _name(word)) if word.at == facts.heard_at else (_name(word),)
+    return replace(case, facts=replace(facts, heard_at=word.at, heard_then=then))
 
 
 def _over(case: Case) -> bool:
@@ -81,28 +117,53 @@ def _over(case: Case) -> bool:
 
 def _hear_one(journal: Journal, word: Word, canonical_path: Callable[[str], str]) -> str | None:
     """None when the case moved, "" when there was nothing to do, else why a person must look."""
-    event = word.outcome.event
-    if event is None:
+    if word.outcome.event is None:
         journal.note(EntryKind.CALLBACK_IGNORED, {"why": "unknown_word", "raw": as_fact(word.raw) or "-"})
         return f"the department used a word we do not know: {as_fact(word.raw)}"
     state = journal.case.state
     if state in _STANDS_AS.get(word.outcome, frozenset()):
         return ""
     try:
-        steps = way(state, event)
+        words = _unfolded(state, word)
     except IllegalMove:
-        if not word.seq and word.at is not None and word.at == journal.case.facts.heard_at:
-            return ""  # one of several words of the same second, heard before
         journal.note(
             EntryKind.CALLBACK_IGNORED, {"why": "late_or_illegal", "said": word.outcome.value, "state": state.value}
         )
-        if _over(journal.case) and word.outcome not in _FINAL:
+        against = word.outcome in _AFTER_GRANT and state not in _STANDS_AS[Outcome.GRANTED]
+        if _over(journal.case) and word.outcome not in _FINAL and not against:
             return ""  # progress told after the end: history, no more
         return f"the department said {word.outcome.value} of a case that is {state.value}"
-    for step in steps[:-1]:
-        journal.event(step, at=word.at)
-    _last_step(journal, steps[-1], word, canonical_path)
+    for one in words:
+        steps = way(journal.case.state, _event(journal.case.state, one.outcome))
+        for step in steps[:-1]:
+            journal.event(step, at=one.at)
+        _last_step(journal, steps[-1], one, canonical_path)
     return None
+
+
+def _unfolded(state: CaseState, word: Word) -> tuple[Word, ...]:
+    """The words to hear so that this one can be: itself, or first what it holds. Raises ``IllegalMove``."""
+    try:
+        way(state, _event(state, word.outcome))
+    except IllegalMove:
+        earlier = _SAYS_TOO.get(word.outcome)
+        if earlier is None or state in _STANDS_AS[earlier]:
+            raise
+        before = replace(word, outcome=earlier)
+        if earlier is Outcome.GRANTED:
+            before = replace(before, reason=DecisionReason.GRANTED, result_follows=True)
+        return (*_unfolded(state, before), word)
+    return (word,)
+
+
+def _event(state: CaseState, outcome: Outcome) -> CaseEvent:
+    """The case event a word causes; a review that is told of a case in a special procedure is the procedure's end."""
+    if outcome is Outcome.REVIEWING and state is CaseState.SPECIAL:
+        return CaseEvent.SPECIAL_ENDED
+    event = outcome.event
+    if event is None:
+        raise IllegalMove(f"{outcome} is no event")
+    return event
 
 
 def _last_step(journal: Journal, event: CaseEvent, word: Word, canonical_path: Callable[[str], str]) -> None:
@@ -129,7 +190,7 @@ def _last_step(journal: Journal, event: CaseEvent, word: Word, canonical_path: C
         facts = replace(
             facts, decision=decision, result_follows=word.result_follows, asks=_closed(facts.asks, keep="promise")
         )
-    elif event in {CaseEvent.REFUSED_INTAKE, CaseEvent.WITHDRAWN, CaseEvent.REVOKED}:
+    elif event in {CaseEvent.REFUSED_INTAKE, CaseEvent.WITHDRAWN, CaseEvent.LAPSED, CaseEvent.REVOKED}:
         facts = replace(facts, asks=_closed(facts.asks, keep=""))
     journal.case = replace(journal.case, facts=facts)
     journal.event(event, at=word.at, ask=ask, decision=decision)

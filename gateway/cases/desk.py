@@ -12,6 +12,8 @@ from datetime import timedelta
 from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
 from gateway.cases import answers
+from gateway.cases.amend import Amending
+from gateway.cases.info import Info
 from gateway.cases.intake import Intake
 from gateway.cases.making import Arrival, Seal
 from gateway.cases.query import Reading
@@ -19,37 +21,59 @@ from gateway.domain.clock import Clock
 from gateway.domain.errors import Conflict, FromCaller, NotAllowed
 from gateway.domain.reasons import Reason
 from gateway.domain.records import EntryDraft
-from gateway.domain.requests import BankReply, BankRequest, Hint, Operation
+from gateway.domain.requests import BankReply, BankRequest, Hint, Kind, Operation
+from gateway.materials.tickets import Tickets
 from gateway.parties.directory import Directory
 from gateway.parties.limits import AtOnce, Buckets
+from gateway.signing.vault import Vault
 from gateway.store import messages, trail
 from gateway.store.database import Database, new_id
 from gateway.wire.messages import WireResponse
 
 
 class Desk:
-    """Notes the message, checks rights and rates, and hands it to intake or reading."""
+    """Notes the message, checks rights and rates, and hands it to the desk for what it asks."""
 
     def __init__(
         self,
         database: Database,
         *,
+        vault: Vault,
         intake: Intake,
+        amending: Amending,
         reading: Reading,
+        info: Info,
+        tickets: Tickets,
         directory: Directory,
         clock: Clock,
         rates: Buckets,
         at_once: AtOnce,
+        heard: Callable[[BankRequest], None] = lambda _request: None,
     ) -> None:
+        """``heard`` is told of every answered echo: the client is there, and may have asked for a test notice."""
         self._database = database
-        self._intake = intake
+        self._vault = vault
+        self._heard = heard
         self._directory = directory
         self._clock = clock
         self._rates = rates
         self._at_once = at_once
+        self._changes: dict[Operation, Callable[[Arrival], WireResponse]] = {
+            Operation.SUBMIT: intake.submit,
+            Operation.SUPPLEMENT: amending.supplement,
+            Operation.WITHDRAW: amending.withdraw,
+        }
+        self._tickets: dict[Operation, Callable[[BankRequest], BankReply]] = {
+            Operation.UPLOAD_TICKET: tickets.answer,
+        }
         self._reads: dict[Operation, Callable[[BankRequest], BankReply]] = {
             Operation.QUERY: reading.query,
             Operation.CHANGES: reading.changes,
+            Operation.RECEIPT: reading.receipt,
+            Operation.ITEM_LIST: info.item_list,
+            Operation.ITEM: info.item,
+            Operation.OUTLET_LIST: info.outlet_list,
+            Operation.DEPARTMENT_STATUS: info.department_status,
             Operation.ECHO: reading.echo,
         }
 
@@ -58,10 +82,16 @@ class Desk:
         arrival = Arrival(request=request, raw=raw, seal=seal, window=window)
         try:
             with self._allowed(request):
-                if request.operation.changes_something:
-                    return self._intake.submit(arrival)
+                match request.operation.kind:
+                    case Kind.CHANGES:
+                        return self._changes[request.operation](arrival)
+                    case Kind.TICKET:
+                        return self._ticket(arrival)
                 self._note(request.hint, window)
-                return seal(self._reads[request.operation](request))
+                answer = seal(self._reads[request.operation](request))
+                if request.operation is Operation.ECHO:
+                    self._heard(request)
+                return answer
         except FromCaller as error:
             return seal(self._refuse(arrival, error))
 
@@ -85,6 +115,18 @@ class Desk:
         if not self._rates.take(client.client_id):
             raise NotAllowed(Reason.TOO_MANY)
         return self._at_once.hold(client.client_id)
+
+    def _ticket(self, arrival: Arrival) -> WireResponse:
+        """A ticket has no ``bank_ref``; the same message again gets the stored answer, and with it the same ticket."""
+        hint = arrival.request.hint
+        with self._database.read() as tx:
+            seen = messages.seen(tx, self._vault, hint.client_id, hint.transport_id)
+        if seen is not None and seen.digest == hint.message_digest and seen.answer:
+            return WireResponse.unpacked(seen.answer)
+        self._note(hint, arrival.window)
+        response = arrival.seal(self._tickets[arrival.request.operation](arrival.request))
+        self._database.again(lambda tx: messages.answer(tx, self._vault, hint, case_id="", raw=response.packed()))
+        return response
 
     def _note(self, hint: Hint, window: timedelta) -> None:
         now = self._clock.now()

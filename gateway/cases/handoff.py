@@ -5,14 +5,16 @@ Must not send. The call id is the work row's id, so what the department sees is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from gateway.catalogue.item import Item
 from gateway.catalogue.route import translate
+from gateway.contracts.backend import SUPPLEMENT, WITHDRAW
 from gateway.domain.calls import BackendCall
 from gateway.signing.vault import DataKey
 from gateway.store import work
@@ -38,14 +40,10 @@ def hand_off(item: Item, *, common: Mapping[str, Any], form: Mapping[str, Any]) 
 
 
 def call_row(
-    handoff: Handoff, *, call_id: str, case_id: str, item: Item, key: DataKey, now: datetime
+    handoff: Handoff, *, call_id: str, case_id: str, item: Item, key: DataKey, now: datetime, give_up_at: datetime
 ) -> dict[str, Any]:
     """The work row that will carry the call, in the case's own transaction."""
-    raw = json.dumps(
-        {"operation": handoff.operation, "content": handoff.content, "common": handoff.common},
-        ensure_ascii=False,
-        sort_keys=True,
-    ).encode()
+    raw = _frozen(handoff)
     return work.row(
         work_id=call_id,
         kind=work.CALL,
@@ -53,17 +51,40 @@ def call_row(
         case_id=case_id,
         payload_sealed=key.seal(raw, PAYLOAD_PLACE.format(work_id=call_id)),
         now=now,
-        give_up_at=now + patience(item),
+        give_up_at=give_up_at,
     )
 
 
-def patience(item: Item) -> timedelta:
-    """How long the gateway keeps trying by itself before a person is asked.
+def _frozen(handoff: Handoff) -> bytes:
+    return json.dumps(
+        {"operation": handoff.operation, "content": handoff.content, "common": handoff.common},
+        ensure_ascii=False,
+        sort_keys=True,
+    ).encode()
 
-    The promised working days plus the five of intake (行政许可法 art. 32), stretched by 8/5 to calendar days, and
-    four more for a long holiday in between.
+
+def call_id_of(bank: str, bank_ref: str) -> str:
+    """The call id of a changing operation, made of the bank's own reference: its day, then 96 bits of a digest.
+
+    It is the key of the operation's work row, so that two operations with one reference meet at that key whatever
+    they are (rules.md 1), without a row of its own for the reference in intake. 8–32 of ``0-9a-f``.
     """
-    return timedelta(days=(item.promised_days + 5) * 8 // 5 + 4)
+    return bank_ref[:8] + hashlib.sha256(f"{bank}\n{bank_ref}".encode()).hexdigest()[:24]
+
+
+def supplement(item: Item, *, common: Mapping[str, Any], form: Mapping[str, Any]) -> Handoff:
+    """Changed fields only, in the department's names; what the route adds to every filing is left out."""
+    route = item.route
+    theirs = {name for name, source in route.fields.items() if not source.startswith("=")} if route else set()
+    _, content = translate(item, {"form": form, "applicant": common.get("changed_applicant", {}), "case": {}})
+    return Handoff(
+        operation=SUPPLEMENT, content={name: v for name, v in content.items() if name in theirs}, common=common
+    )
+
+
+def withdrawal(common: Mapping[str, Any]) -> Handoff:
+    """The request to withdraw what was filed."""
+    return Handoff(operation=WITHDRAW, content={}, common=common)
 
 
 def read_call(claim: work.Claim, key: DataKey, *, department_ref: str) -> BackendCall:

@@ -7,12 +7,13 @@ unique constraints decide about repeats, retries, conflicts and second open case
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from gateway.audit.kinds import EntryKind
+from gateway.calendar.clockwork import Clockwork
 from gateway.cases import answers
 from gateway.cases.business import bank_ref_problems, item_of
 from gateway.cases.journal import Journal
@@ -25,11 +26,12 @@ from gateway.domain.errors import Busy, Conflict, Invalid, NotAllowed, Problem
 from gateway.domain.reasons import Reason
 from gateway.domain.records import Case
 from gateway.domain.requests import AnswerWarning, BankRequest
+from gateway.materials.blobs import Blobs
 from gateway.parties.directory import Directory
 from gateway.signing.canon import same_business
 from gateway.signing.vault import Vault
+from gateway.store import acts, messages
 from gateway.store import cases as case_rows
-from gateway.store import messages
 from gateway.store.database import Database
 from gateway.store.filing import Filed, Filing
 from gateway.wire.messages import WireResponse
@@ -48,8 +50,10 @@ class Intake:
         make: Maker,
         catalogue: Catalogue,
         directory: Directory,
+        blobs: Blobs,
         backends: Collection[str],
         clock: Clock,
+        clockwork: Clockwork,
         waiting: WaitingRoom,
         wake: Callable[[], None],
     ) -> None:
@@ -59,8 +63,10 @@ class Intake:
         self._file = Filing(database)
         self._catalogue = catalogue
         self._directory = directory
+        self._blobs = blobs
         self._backends = frozenset(backends)
         self._clock = clock
+        self._clockwork = clockwork
         self._waiting = waiting
         self._wake = wake
 
@@ -81,6 +87,7 @@ class Intake:
             made = self._make(arrival, item=item, checked=checked, warnings=warnings, now=now)
             filed = self._file(made.rows)
             if filed is Filed.FILED:
+                self._blobs.claim_filed(made.case, request.business.members)
                 self._wake()
                 return self._with_decision(arrival, item, made)
             if filed is Filed.BLOCKED:
@@ -105,6 +112,7 @@ class Intake:
         if item is None:
             raise Invalid(problems)
         client = self._directory().by_id(request.hint.client_id)
+        files = self._blobs.of(request.bank, request.hint.client_id, request.business.text("bank_ref"))
         checked = check_submission(
             self._catalogue,
             item,
@@ -112,8 +120,9 @@ class Intake:
             bank=request.bank,
             client_outlets=client.outlets if client else (),
             received_at=now,
-            promise_limit=today + timedelta(days=(item.tolerance_days or 0) * 8 // 5 + 2),
-            has_blob=lambda _digest: False,
+            promise_limit=self._clockwork.promise_ends(item, now),
+            judge_file=files.judge,
+            read_form=files.form,
         )
         problems += checked.problems
         if problems:
@@ -129,11 +138,15 @@ class Intake:
         with self._database.read() as tx:
             seen = messages.seen(tx, self._vault, hint.client_id, hint.transport_id)
             case = case_rows.by_bank_ref(tx, self._vault, request.bank, request.business.text("bank_ref"))
+            act = None if case else acts.find(tx, request.bank, request.business.text("bank_ref"))
         if seen is not None and seen.digest != hint.message_digest:
             raise Conflict(Reason.MESSAGE_ID_REUSED)
         if seen is not None and seen.answer:
             self._note(seen.case_id, EntryKind.SUBMISSION_REPEATED, request)
             return WireResponse.unpacked(seen.answer)
+        if act is not None:  # a supplement or a withdrawal has the reference: one reference, one operation, for ever
+            case = self._note(act.case_id, EntryKind.ACT_CONFLICTED, request)
+            raise Conflict(Reason.CONFLICT, receipt_no=case.receipt_no)
         if case is None:
             return None
         if not same_business(request.business.canonical, case.business_digest):

@@ -5,7 +5,7 @@ Used inside a transaction that holds the case locked; ``close`` writes entries a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,12 +18,21 @@ from gateway.signing.vault import Vault
 from gateway.store import cases, trail
 from gateway.store.database import Tx
 
+Clocks = Callable[[Case, CaseEvent, datetime, Ask | None], Case]
+
+
+def stopped(case: Case, _event: CaseEvent, _at: datetime, _ask: Ask | None) -> Case:
+    """No clock: the case as it is."""
+    return case
+
 
 class Journal:
     """Collects what happened to one case in one transaction."""
 
-    def __init__(self, vault: Vault, case: Case, *, now: datetime, actor: str) -> None:
+    def __init__(self, vault: Vault, case: Case, *, now: datetime, actor: str, clocks: Clocks = stopped) -> None:
+        """``clocks`` gives a case the limit that runs after an event; without one no limit changes."""
         self.case = case
+        self._clocks = clocks
         self._vault = vault
         self._now = now
         self._actor = actor
@@ -46,6 +55,8 @@ class Journal:
     ) -> None:
         """Move the case and tell its bank. Raises ``IllegalMove`` for an edge that is not in the table."""
         state = move(self.case.state, what)
+        turned = self._clocks(replace(self.case, state=state), what, at or self._now, ask)
+        self.case = replace(turned, state=self.case.state)
         self.public(what.value, state=state, at=at, ask=ask, decision=decision, digests=digests)
 
     def public(

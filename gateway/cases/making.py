@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.audit.kinds import EntryKind
+from gateway.calendar.clockwork import Clockwork
 from gateway.cases import answers, receipts
-from gateway.cases.handoff import call_row, hand_off
+from gateway.cases.handoff import call_id_of, call_row, hand_off
 from gateway.cases.picture import EVENT_PLACE, event_body, event_bytes
+from gateway.catalogue.convert import text
 from gateway.catalogue.item import Catalogue, Item
 from gateway.catalogue.submission import CheckedSubmission
 from gateway.domain.calls import Mark
-from gateway.domain.case import CaseState
+from gateway.domain.case import CaseEvent, CaseState
 from gateway.domain.clock import stamp
 from gateway.domain.records import Ask, Case, EntryDraft, Facts
 from gateway.domain.requests import AnswerWarning, BankReply, BankRequest
@@ -56,10 +58,19 @@ class Made:
 class Maker:
     """Makes cases out of checked submissions."""
 
-    def __init__(self, vault: Vault, *, keys: KeyRing, catalogue: Catalogue, digest_algorithm: str = "sha256") -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        *,
+        keys: KeyRing,
+        catalogue: Catalogue,
+        clockwork: Clockwork,
+        digest_algorithm: str = "sha256",
+    ) -> None:
         self._vault = vault
         self._keys = keys
         self._catalogue = catalogue
+        self._clockwork = clockwork
         self._algorithm = digest_algorithm
 
     def __call__(
@@ -74,9 +85,10 @@ class Maker:
         """Everything of one new case. ``now`` is the accepting time."""
         request = arrival.request
         business, hint = request.business, request.hint
-        call_id = new_id()
+        call_id = call_id_of(request.bank, business.text("bank_ref"))
         key = self._vault.new_data_key()
         case = self._case(request, item=item, checked=checked, key=key, now=now)
+        case = self._clockwork(case, CaseEvent.RECEIVED, checked.intake_at, None)
         event, event_digest = event_bytes(event_body(case, "received", at=now, recorded_at=now))
         entry = self._entry(
             case,
@@ -99,12 +111,13 @@ class Maker:
                 case=self._case_row(case, request, item=item, checked=checked, key=key),
                 entry=entry,
                 work=call_row(
-                    hand_off(item, common=_common(case, checked, business.members), form=checked.form),
+                    hand_off(item, common=_common(case, checked, business.members, item=item), form=checked.form),
                     call_id=call_id,
                     case_id=case.case_id,
                     item=item,
                     key=key,
                     now=now,
+                    give_up_at=self._clockwork.patience_ends(item, checked.intake_at),
                 ),
                 key_id=hint.key_id,
             ),
@@ -139,7 +152,7 @@ class Maker:
             department_ref="",
             department_seq=0,
             parked=False,
-            facts=replace(_promised(business.members, item), subject=(checked.doc_type, checked.doc_no)),
+            facts=_facts(business.members, item, subject=(checked.doc_type, checked.doc_no)),
             data_key=key.wrapped,
         )
 
@@ -228,8 +241,9 @@ class Maker:
             "since": micros(case.since),
             "event_no": 1,
             "entry_no": 1,
-            "due_on": None,
-            "due_kind": None,
+            "due_on": case_rows.due_text(case.due),
+            "due_kind": case.due.kind if case.due else None,
+            "clock_alarm": 0,
             "withdrawal": case.withdrawal,
             "department_ref": None,
             "department_seq": 0,
@@ -238,7 +252,7 @@ class Maker:
             "subject_hash": subject,
             "data_key": case.data_key,
             "form_sealed": key.seal(request.business.canonical, case_rows.FORM_PLACE.format(case_id=case.case_id)),
-            "facts_sealed": case_rows.seal_facts(key, case.case_id, case.facts),
+            "facts_sealed": case_rows.seal_facts(key, case.case_id, case.facts, due=case.due),
         }
 
 
@@ -246,10 +260,10 @@ def open_key_of(subject: str, item: str) -> str:
     return f"{item}:{subject}"
 
 
-def _promised(business: Mapping[str, Any], item: Item) -> Facts:
+def _facts(business: Mapping[str, Any], item: Item, *, subject: tuple[str, str]) -> Facts:
     promise = business.get("promise")
     if not promise:
-        return Facts()
+        return Facts(subject=subject)
     names = {m.id: m.name for m in item.materials}
     missing = tuple((m["id"], m["until"]) for m in promise["materials"])
     ask = Ask(
@@ -259,20 +273,27 @@ def _promised(business: Mapping[str, Any], item: Item) -> Facts:
         what=tuple(Mark(path=f"materials.{m}", say=names.get(m, m)) for m, _ in missing),
         due=datetime.fromisoformat(max(until for _, until in missing)).date(),
     )
-    return Facts(asks=(ask,), missing=missing)
+    return Facts(asks=(ask,), missing=missing, subject=subject)
 
 
-def _common(case: Case, checked: CheckedSubmission, business: Mapping[str, Any]) -> dict[str, Any]:
-    """What a department's envelope may draw on, in canonical names; frozen with the call."""
+def _common(case: Case, checked: CheckedSubmission, business: Mapping[str, Any], *, item: Item) -> dict[str, Any]:
+    """What a department's envelope may draw on, in canonical names and texts only; frozen with the call."""
     return {
         "receipt_no": case.receipt_no,
         "item": case.item,
         "item_version": case.item_version,
+        "mode": item.mode,
+        "bank": case.bank,
         "outlet": case.outlet,
+        "teller": (business.get("teller") or {}).get("no", ""),
         "received_at": stamp(case.received_at),
-        "applicant": business["applicant"],
+        "applicant": text(checked.applicant),
         "agent": business.get("agent", {}),
-        "delivery": business.get("delivery", {}),
+        "delivery": text(checked.delivery),
+        "consents": business.get("consents", []),
+        "signed_at": (business.get("signature") or {}).get("signed_at", ""),
         "materials": business.get("materials", []),
+        "material_names": {m.id: m.name for m in item.materials},
         "missing": [m for m, _ in case.facts.missing],
+        "promised_until": dict(case.facts.missing),
     }

@@ -5,22 +5,24 @@ Must not change anything. Another bank's case is the same as no case.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from gateway.cases import answers
-from gateway.cases.business import member_problems
+from gateway.cases.business import Check, member_problems
+from gateway.cases.naming import find_case, name_problems
 from gateway.cases.picture import EVENT_PLACE, read_event
-from gateway.cases.receipts import read_number
 from gateway.domain.clock import Clock, stamp
-from gateway.domain.errors import Conflict, Invalid, NotFound, Problem
+from gateway.domain.errors import Conflict, Invalid, Problem
 from gateway.domain.reasons import FieldCode, Reason, WarningCode
 from gateway.domain.records import Case
 from gateway.domain.requests import AnswerWarning, BankReply, BankRequest
 from gateway.parties.directory import Directory
+from gateway.parties.notify import notify_url
 from gateway.signing.keys import KeyAway, KeyRing
 from gateway.signing.vault import Vault
-from gateway.store import cases, sequencer, trail
+from gateway.store import sequencer, trail
 from gateway.store.database import Database, Tx
 
 _MOST_EVENTS = 200
@@ -43,17 +45,27 @@ class Reading:
         Raises ``Invalid`` or ``NotFound(CASE_UNKNOWN)``.
         """
         business = request.business.members
-        problems = member_problems(business, {}, {"receipt_no": _is_text, "case_ref": _is_text, "timeline": _is_bool})
-        if (request.business.text("receipt_no") == "") == (request.business.text("case_ref") == ""):
-            problems.append(Problem("receipt_no", FieldCode.MISSING, "收件编号与业务流水号须且仅须填写一项"))
-        if problems:
-            raise Invalid(problems)
+        self._refuse(request, {"receipt_no": _is_text, "case_ref": _is_text, "timeline": _is_bool})
         with self._database.read() as tx:
-            case = self._find(tx, request)
+            case = find_case(tx, self._vault, request)
             more: dict[str, Any] = {}
             if business.get("timeline") is True:
                 more["events"] = self._events(tx, case)
         return answers.of_case("query", case, warnings=request.warnings, **more)
+
+    def receipt(self, request: BankRequest) -> BankReply:
+        """The receipt object again, the same bytes as ever. Raises ``Invalid`` or ``NotFound(CASE_UNKNOWN)``."""
+        self._refuse(request, {"receipt_no": _is_text, "case_ref": _is_text})
+        with self._database.read() as tx:
+            case = find_case(tx, self._vault, request)
+        members = {"receipt_no": case.receipt_no, "receipt": case.receipt}
+        return BankReply(operation="receipt", members=members, warnings=request.warnings)
+
+    @staticmethod
+    def _refuse(request: BankRequest, members: Mapping[str, Check]) -> None:
+        problems = member_problems(request.business.members, {}, members) + name_problems(request)
+        if problems:
+            raise Invalid(problems)
 
     def changes(self, request: BankRequest) -> BankReply:
         """The bank's events behind a cursor, in the sequencer's order: nothing ever appears behind one.
@@ -92,7 +104,7 @@ class Reading:
         now, hint = self._clock.now(), request.hint
         client = self._directory().by_id(hint.client_id)
         warnings = list(request.warnings)
-        if business.get("notify") is True:
+        if business.get("notify") is True and not (client and notify_url(client)):
             warnings.append(AnswerWarning(WarningCode.MEMBER_IGNORED, "尚未登记通知地址", "notify"))
         return BankReply(
             operation="echo",
@@ -117,20 +129,6 @@ class Reading:
             return self._keys.signer(f"answer-{bank.lower()}", at).key_id
         except KeyAway:
             return ""  # sealing will say that it cannot sign
-
-    def _find(self, tx: Tx, request: BankRequest) -> Case:
-        number = request.business.text("receipt_no")
-        case: Case | None = None
-        if number:
-            try:
-                case = cases.by_receipt(tx, self._vault, request.bank, read_number(number))
-            except ValueError:
-                case = None
-        else:
-            case = cases.by_bank_ref(tx, self._vault, request.bank, request.business.text("case_ref"))
-        if case is None:
-            raise NotFound(Reason.CASE_UNKNOWN)
-        return case
 
     def _events(self, tx: Tx, case: Case) -> list[dict[str, Any]]:
         rows = [r for r in trail.of_case(tx, case.case_id) if r["event_no"] is not None]

@@ -53,12 +53,18 @@ def yuan(value: int) -> str:
     return f"{'-' if value < 0 else ''}{whole}.{cents:02d}"
 
 
+def strokes(value: Mapping[str, Any]) -> str:
+    """An address as ``region/street/community/detail``; a missing part stays empty between the strokes."""
+    return "/".join(str(value.get(part) or "") for part in ("region", "street", "community", "detail"))
+
+
 CONVERTERS: dict[str, Converter] = {
     "text": text,
     "iso_date": iso_date,
     "yyyymmdd": yyyymmdd,
     "fen": fen,
     "yuan": yuan,
+    "strokes": strokes,
 }
 
 

@@ -99,12 +99,14 @@ class Route:
     """How this item is put to its back-end: the department's operation and its names for our fields.
 
     ``fields`` maps a department's name to ``source`` or ``source|converter``; a source is ``form.x``,
-    ``applicant.x``, ``case.x`` or a literal ``=text``. ``constants`` go in as they are.
+    ``applicant.x``, ``case.x`` or a literal ``=text``. ``constants`` go in as they are. ``codes`` holds, by the
+    department's name, its code for every value our field can have.
     """
 
     operation: str
     fields: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,20 @@ LEVELS = frozenset({"district", STREET_LEVEL})
 
 _WINDOW = Shape("window", "from:text to:text")
 _ROUTING = Shape("routing", "level:text key?:text")
-_ROUTE = Shape("route", "operation:text fields?:table constants?:table")
+_ROUTE = Shape("route", "operation:text fields?:table constants?:table codes?:table")
 _EXAMPLE = Shape("example", "name:text day?:text applicant:table form:table")
 _MONTH_DAY = re.compile(r"([0-9]{2})-([0-9]{2})")
 _AT = re.compile(r"@(?:now|today|today\+[0-9]{1,5}d|month|open_day)")
 _SOURCE = re.compile(r"(form|applicant|case)\.([a-z][a-z0-9_]*)((?:\.[a-z][a-z0-9_]*)*)(?:\|([a-z][a-z0-9_]*))?")
 # what a converter can read; one that is not listed reads anything
-_READS = {"iso_date": ("date",), "yyyymmdd": ("date", "datetime"), "fen": ("money",), "yuan": ("money",)}
+_READS = {
+    "iso_date": ("date",),
+    "yyyymmdd": ("date", "datetime"),
+    "fen": ("money",),
+    "yuan": ("money",),
+    "strokes": ("address",),
+}
+_MOST_CODES = 100
 # a leap year for windows, a common one for the day of an example: 02-29 is no day to test on
 _LEAP, _COMMON = 2000, 2001
 
@@ -141,7 +148,50 @@ def read_route(
             if read is None or read.type not in _READS[found[4]]:
                 wanted = " or ".join(_READS[found[4]])
                 sheet.add(at, f"converter {found[4]} cannot read {found[2]}", f"write a field of type {wanted}")
-    return Route(route.get("operation", ""), plain(wires), plain(constants))
+    codes = _read_codes(route, wires, fields, applicant, sheet=sheet)
+    return Route(route.get("operation", ""), plain(wires), plain(constants), codes)
+
+
+def _read_codes(
+    route: Table, wires: Table, fields: Mapping[str, Field], applicant: Mapping[str, Field], *, sheet: Sheet
+) -> dict[str, dict[str, str]]:
+    """The block ``codes`` of a route: a code for every value the field can have, so that none is met without."""
+    codes = route.get("codes", route.empty())
+    for name, table in codes.items():
+        at = codes.key_mark(name)
+        if name not in wires:
+            sheet.add(at, f"codes of {name}, but fields has no {name}", nearest(name, wires))
+            continue
+        if not isinstance(table, Table):
+            sheet.add(codes.mark(name), f"codes of {name} are no mapping", "write {value: code, …}")
+            continue
+        block, _, source = str(wires[name]).partition(".")
+        read = {"form": fields, "applicant": applicant}.get(block, {}).get(source)
+        wanted = _values_of(read) if read else ()
+        if not wanted:
+            what = f"codes of {name}, but {wires[name]} is no field with a list of values"
+            sheet.add(at, what, "write an enum, a bool or an int from min to max, without a converter")
+            continue
+        for value in wanted:
+            if not table.written(value):
+                sheet.add(table.at, f"codes of {name} lack {value}", f"write {value}: with their code")
+        for value in table:
+            if value not in wanted:
+                sheet.add(table.key_mark(value), f"{source} is never {value}", nearest(value, wanted))
+            elif not isinstance(table[value], str) or not table[value]:
+                sheet.add(table.mark(value), f"code of {value} is no text", "put quotes")
+    return {name: plain(table) for name, table in codes.items() if isinstance(table, Table)}
+
+
+def _values_of(field: Field) -> tuple[str, ...]:
+    """Every value of a field as canonical text; empty where they cannot be listed."""
+    if field.type == "enum":
+        return tuple(option.value for option in field.options)
+    if field.type == "bool":
+        return ("true", "false")
+    if field.type == "int" and field.min and field.max and int(field.max) - int(field.min) < _MOST_CODES:
+        return tuple(str(number) for number in range(int(field.min), int(field.max) + 1))
+    return ()
 
 
 def read_examples(

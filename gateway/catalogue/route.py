@@ -21,7 +21,8 @@ def translate(item: Item, sources: Sources) -> tuple[str, dict[str, Any]]:
     """(operation, fields) for the item's back-end.
 
     ``sources`` holds typed values by block: ``form``, ``applicant``, ``case``. A source that was not given is left out.
-    Raises ``BadCatalogue`` for an item without a route, or a route that names no source or no converter.
+    Raises ``BadCatalogue`` for an item without a route, or a route that names no source, no converter, or no code for
+    a value.
     """
     if item.route is None:
         raise BadCatalogue(f"{item.source}: {item.code} has no route")
@@ -36,6 +37,7 @@ def _plan(item: Item) -> Callable[[Sources], dict[str, Any]]:
     if route is None:
         raise BadCatalogue(f"{item.source}: {item.code} has no route")
     steps = [(theirs, *_read(item, source)) for theirs, source in route.fields.items()]
+    coded = {theirs: dict(table) for theirs, table in route.codes.items()}
     constants = dict(route.constants)
 
     def fill(sources: Sources) -> dict[str, Any]:
@@ -46,12 +48,20 @@ def _plan(item: Item) -> Callable[[Sources], dict[str, Any]]:
                 continue
             value: Any = sources.get(block, {})
             for part in name.split("."):
-                value = value.get(part) if isinstance(value, Mapping) else None
+                value = value.get(part) if type(value) is dict or isinstance(value, Mapping) else None
             if value is not None and value != "":
-                fields[theirs] = convert(value)
+                value = convert(value)
+                fields[theirs] = _code(item, theirs, coded[theirs], value) if theirs in coded else value
         return fields
 
     return fill
+
+
+def _code(item: Item, theirs: str, table: Mapping[str, str], value: Any) -> str:
+    try:
+        return table[value]
+    except (KeyError, TypeError):
+        raise BadCatalogue(f"{item.source}: {item.code}: route has no code of {theirs} for a value") from None
 
 
 def _read(item: Item, source: str) -> tuple[str, str, Callable[[Any], Any]]:

@@ -1,7 +1,7 @@
 """The whole content of a ``submit`` business part, judged against its item: all problems at once (operations.md 2.4).
 
 Must not find the case, the client or the item, nor look at ``op``, ``v`` and ``bank_ref``: the desk does. Nothing here
-remembers; whether a file has arrived is asked of a callable.
+remembers; whether a file has arrived as it is named is asked of a callable.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from gateway.catalogue.kinds.notes import Finding, Notes
 from gateway.catalogue.kinds.values import offered_from
 from gateway.catalogue.rule_facts import Facts
 from gateway.catalogue.submission_members import read_stamp_or_none
-from gateway.catalogue.submission_papers import Promised, check_files, check_papers
+from gateway.catalogue.submission_papers import JudgeFile, Promised, check_files, check_papers
 from gateway.catalogue.submission_parts import Parts, build_parts
 from gateway.catalogue.submission_people import Filing, check_people
 from gateway.domain.clock import beijing_day
 from gateway.domain.errors import Problem
 from gateway.domain.reasons import FieldCode
 from gateway.domain.requests import AnswerWarning
+from gateway.wire.strict_json import NotJson, parse
 
 CLOCK_SLACK = timedelta(minutes=5)
 PROVISIONAL_MAX_AGE = timedelta(hours=72)
+FORM_DEPTH = 15  # the whole business part may have 16 levels, and the form stands on the second
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
@@ -52,9 +54,14 @@ class CheckedSubmission:
     blobs: tuple[str, ...] = ()
 
 
-def nothing_arrived(_digest: str) -> bool:
-    """The default of ``has_blob``: no upload has been taken."""
-    return False
+def nothing_arrived(_digest: str, _size: int | None, _type: str | None) -> FieldCode | None:
+    """The default of ``judge_file``: no upload has been taken."""
+    return FieldCode.BLOB_MISSING
+
+
+def no_form_arrived(_digest: str) -> bytes | None:
+    """The default of ``read_form``: no form file has been taken."""
+    return None
 
 
 def check_submission(
@@ -66,24 +73,26 @@ def check_submission(
     client_outlets: tuple[str, ...],
     received_at: datetime,
     promise_limit: date | None = None,
-    has_blob: Callable[[str], bool] = nothing_arrived,
+    judge_file: JudgeFile = nothing_arrived,
+    read_form: Callable[[str], bytes | None] = no_form_arrived,
 ) -> CheckedSubmission:
     """Judge one business part; never raises on what it holds.
 
     ``client_outlets``: codes this client may file for, empty = all of its bank. ``promise_limit``: the last day a
-    promised paper may come, none = not limited here. ``received_at`` is aware.
+    promised paper may come, none = not limited here. ``received_at`` is aware. ``read_form`` gives the bytes of the
+    form file with a digest, none when it has not arrived; what it raises comes through.
     """
     intake_at = _intake_moment(business, received_at)
     notes = Notes(beijing_day(intake_at), received_at + CLOCK_SLACK)
     parts = parts_of(catalogue)
     read, wrong = parts.whole.run(business, notes)
     filing = Filing(catalogue, item, read, frozenset(wrong), notes, notes.today, received_at, bank)
-    form, broken, materials = _form(filing, business)
+    form, broken, materials = _form(filing, business, read_form)
     check_people(filing)
     _outlet(filing, client_outlets)
     _times(filing)
     promised = check_papers(filing, business, materials, promise_limit)
-    blobs = check_files(filing, has_blob)
+    blobs = check_files(filing, judge_file)
     _delivery(filing)
     if not item.open_on(filing.day):
         notes.say(FieldCode.ITEM_WINDOW_CLOSED, item.window_message or "当前不在受理期", "item")
@@ -128,18 +137,38 @@ def _intake_moment(business: Mapping[str, Any], received_at: datetime) -> dateti
     return received_at
 
 
-def _form(filing: Filing, business: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding], tuple[str, ...]]:
+def _form(
+    filing: Filing, business: Mapping[str, Any], read_form: Callable[[str], bytes | None]
+) -> tuple[dict[str, Any], list[Finding], tuple[str, ...]]:
     say, blob = filing.notes.say, filing.given("form_blob")
-    if business.get("form") in (None, ""):
-        if blob:
-            # Uploads are not taken yet, so the bytes that hold the form cannot be here.
-            say(FieldCode.BLOB_MISSING, "表单文件尚未上传", "form_blob")
-        else:
+    form = business.get("form")
+    if form in (None, ""):
+        if not blob:
             say(FieldCode.MISSING, "请填写申请表单", "form")
-        return {}, [], ()
-    if blob:
+            return {}, [], ()
+        form = _form_of_file(filing, read_form)
+        if form is None:
+            return {}, [], ()
+    elif blob:
         say(FieldCode.UNKNOWN_MEMBER, "form与form_blob只能填一项", "form_blob")
-    return form_of(filing.catalogue, filing.item).run(business["form"], filing.notes, filing.bank)
+    return form_of(filing.catalogue, filing.item).run(form, filing.notes, filing.bank)
+
+
+def _form_of_file(filing: Filing, read_form: Callable[[str], bytes | None]) -> object | None:
+    """The form an uploaded file holds, as strict JSON; none when there is no such file or it holds none."""
+    say, named = filing.notes.say, filing.part("form_blob")
+    raw = read_form(named["digest"]) if "digest" in named else None
+    if raw is None:
+        say(FieldCode.BLOB_MISSING, "表单文件尚未上传", "form_blob")
+        return None
+    if named.get("size") not in (None, len(raw)):
+        say(FieldCode.BLOB_MISMATCH, "表单文件大小与申报不一致", "form_blob.size")
+    try:
+        form: object = parse(raw, max_depth=FORM_DEPTH)
+    except NotJson:
+        say(FieldCode.BAD_FORMAT, "表单文件不是符合规范的JSON", "form_blob")
+        return None
+    return form
 
 
 def _outlet(filing: Filing, client_outlets: tuple[str, ...]) -> None:

@@ -31,6 +31,12 @@ _MAY: dict[str, frozenset[str]] = {
     how: frozenset(name for name, _ in needs) | ({"copy_stamped"} if needs else set()) for how, needs in _NEEDS.items()
 }
 _CONDITIONAL = ("pages", "original_seen", "files", "certificate", "copy_stamped")
+_FILE_WRONG = {
+    FieldCode.BLOB_MISSING: "文件尚未上传",
+    FieldCode.BLOB_MISMATCH: "文件大小或类型与已上传的文件不一致",
+}
+JudgeFile = Callable[[str, int | None, str | None], FieldCode | None]
+"""Digest, size in bytes and media type as named (none = not readable) → what is wrong with naming it so, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +146,11 @@ def _promise(filing: Filing, promised: list[str], limit: date | None, *, complet
     return tuple(done)
 
 
-def check_files(filing: Filing, has_blob: Callable[[str], bool]) -> tuple[str, ...]:
-    """Every file named anywhere must have arrived; the digests, each once. Limits of number and size over all."""
+def check_files(filing: Filing, judge_file: JudgeFile) -> tuple[str, ...]:
+    """Every file named anywhere must have arrived as it is named; the digests, each once. Limits of number and size
+    over all."""
     say = filing.notes.say
-    told: dict[str, bool] = {}
+    told: dict[tuple[str, int | None, str | None], FieldCode | None] = {}
     size = count = 0
     for at, one in _files(filing):
         count += 1
@@ -151,15 +158,17 @@ def check_files(filing: Filing, has_blob: Callable[[str], bool]) -> tuple[str, .
         digest = one.get("digest")
         if digest is None:
             continue
-        if digest not in told:
-            told[digest] = has_blob(digest)
-        if not told[digest]:
-            say(FieldCode.BLOB_MISSING, "文件尚未上传", at)
+        named = (digest, one.get("size"), one.get("type"))
+        if named not in told:
+            told[named] = judge_file(*named)
+        wrong = told[named]
+        if wrong is not None:
+            say(wrong, _FILE_WRONG[wrong], at)
     if count > MAX_FILES:
         say(FieldCode.TOO_MANY_ROWS, f"文件合计不得超过{MAX_FILES}个", "materials")
     if size > MAX_BYTES:
         say(FieldCode.OUT_OF_RANGE, "文件合计不得超过200MB", "materials")
-    return tuple(told)
+    return tuple(dict.fromkeys(digest for digest, _, _ in told))
 
 
 def _files(filing: Filing) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -43,7 +43,7 @@ _FORM_BLOB = Block(
         Member("size", "表单文件大小", whole("表单文件大小", "1", str(1024 * 1024)), True),
     ]
 )
-_TELLER = Block(
+TELLER = Block(
     [
         Member("no", "柜员号", string("柜员号", max_len=20), True),
         Member("device", "柜员设备", string("柜员设备", max_len=40), True),
@@ -71,7 +71,7 @@ _FACE = Block(
         Member("allowed_by", "免核身批准人", string("免核身批准人", max_len=20)),
     ]
 )
-_IDENTITY_CHECK = Block(
+IDENTITY_CHECK = Block(
     [
         Member("who", "核验对象", words("核验对象", "applicant", "agent", "legal_rep"), True),
         Member("read_method", "读证方式", words("读证方式", "chip", "manual", "e_certificate"), True),
@@ -89,7 +89,7 @@ _CONSENT = Block(
         Member("at", "同意时间", stamp("同意时间"), True),
     ]
 )
-_SIGNATURE = Block(
+SIGNATURE = Block(
     [
         Member("ref", "签名编号", string("签名编号", max_len=60), True),
         Member("signer", "签名人", words("签名人", "applicant", "agent", "guardian"), True),
@@ -106,7 +106,7 @@ _CERTIFICATE = Block(
         Member("fetched_at", "电子证照调取时间", stamp("电子证照调取时间"), True),
     ]
 )
-_MATERIAL = Block(
+MATERIAL = Block(
     [
         Member("id", "材料编号", string("材料编号", max_len=20), True),
         Member(
@@ -212,7 +212,7 @@ def build_parts(catalogue: Catalogue) -> Parts:
     members = [
         *(Member(name, name, as_it_is) for name in ("op", "v", "bank_ref", "item", "item_version", "form")),
         Member("outlet", "受理网点", string("受理网点", max_len=40), True),
-        Member("teller", "柜员", _TELLER.judge, True),
+        Member("teller", "柜员", TELLER.judge, True),
         Member("teller_journal", "柜员流水号", string("柜员流水号", max_len=40), True),
         Member("business_date", "银行营业日期", day("银行营业日期"), True),
         Member("channel", "办理渠道", words("办理渠道", "counter", "zone", "terminal", "workbench"), True),
@@ -221,10 +221,10 @@ def build_parts(catalogue: Catalogue) -> Parts:
         Member("entered_at", "录入完成时间", stamp("录入完成时间"), True),
         Member("applicant", "申请人", _by_kind(applicants), True),
         Member("agent", "代办人", agent.judge),
-        Member("identity_checks", "身份核验", rows("身份核验", _IDENTITY_CHECK.judge, least=1, most=4), True),
+        Member("identity_checks", "身份核验", rows("身份核验", IDENTITY_CHECK.judge, least=1, most=4), True),
         Member("consents", "同意书", rows("同意书", _CONSENT.judge, most=6), True),
-        Member("signature", "签名", _SIGNATURE.judge, True),
-        Member("materials", "材料", rows("材料", _MATERIAL.judge, most=30), True),
+        Member("signature", "签名", SIGNATURE.judge, True),
+        Member("materials", "材料", rows("材料", MATERIAL.judge, most=30), True),
         Member("promise", "容缺承诺", _PROMISE.judge),
         Member("delivery", "领取方式", delivery.judge, True),
         Member("form_blob", "表单文件", _FORM_BLOB.judge),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from rich.table import Table
 
 from gateway import registry
 from gateway.audit.kinds import EntryKind
+from gateway.bootstrap import House
 from gateway.cli.base import console, main, next_step, open_house
 from gateway.contracts.bank import Client, ClientKey
 from gateway.domain.records import EntryDraft
 from gateway.domain.requests import Operation
 from gateway.parties.enrolment import checked_networks, cipher_key, options_of, verification_key
+from gateway.parties.notify import check_enrolment, notify_url
 from gateway.signing.public_files import public_der
 from gateway.store import clients as client_rows
 from gateway.store import trail
@@ -76,6 +79,7 @@ def clients_enrol(
         addresses=checked_networks(more["addresses"]),
         options=options_of(more["options"]),
     )
+    check_enrolment(client, sandbox=house.settings.sandbox)
     draft = _client_draft(EntryKind.CLIENT_ENROLLED, client_id, now, {"bank": bank, "key": found[0].key_id})
 
     def act(tx: Any) -> None:
@@ -88,6 +92,52 @@ def clients_enrol(
     house.database.again(act)
     console.print(f"enrolled {client_id}, key {found[0].key_id}")
     next_step("python -m gateway clients list; the client's first call should be an echo")
+
+
+@clients.command("notify")
+@click.argument("client_id")
+@click.option("--url", required=True, help='where it is told; "" = no notices any more')
+@click.option("--network", "networks", multiple=True, help="where a host name may resolve to")
+@click.option("--ca", type=click.Path(exists=True, path_type=Path), help="the authority its certificate comes from")
+def clients_notify(client_id: str, url: str, networks: tuple[str, ...], ca: Path | None) -> None:
+    """Enrol another notify address; it has to be proven before anything is told there."""
+    house = open_house()
+    client = _client(house, client_id)
+    told = {"url": url, "networks": ",".join(networks), "ca": str(ca.resolve()) if ca else ""}
+    changes = {f"notify_{name}": value for name, value in told.items()}
+    check_enrolment(replace(client, options={**(client.options or {}), **changes}), sandbox=house.settings.sandbox)
+    draft = _client_draft(EntryKind.CLIENT_ENROLLED, client_id, house.clock.now(), {"changed": "notify address"})
+
+    def act(tx: Any) -> None:
+        client_rows.set_options(tx, client_id, changes)
+        trail.append_loose(tx, [draft])
+
+    house.database.again(act)
+    console.print(f"{client_id} is told at {url}" if url else f"{client_id} is told nothing any more")
+    next_step(f"python -m gateway clients prove {client_id}" if url else "python -m gateway clients list")
+
+
+@clients.command("prove")
+@click.argument("client_id")
+def clients_prove(client_id: str) -> None:
+    """Send one test notice; answered as agreed, the client is told of its cases from now on."""
+    house = open_house()
+    client = _client(house, client_id)
+    if not notify_url(client):
+        raise click.ClickException(f"{client_id} has no notify address; 'clients notify {client_id} --url …' sets one")
+    tried = house.notices.test(client)
+    house.courier.close()
+    if not tried.ok:
+        raise click.ClickException(f"not proven: {tried.why}")
+    console.print(f"[green]✓[/] {client_id} answered test notice {tried.notice_id} as agreed")
+    next_step("python -m gateway notices list")
+
+
+def _client(house: House, client_id: str) -> Client:
+    client = house.directory().by_id(client_id)
+    if client is None:
+        raise click.ClickException(f"no client {client_id}; 'python -m gateway clients list' shows them")
+    return client
 
 
 @clients.command("block")

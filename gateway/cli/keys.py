@@ -14,6 +14,7 @@ from gateway.cli.base import console, main, next_step, open_house, our_keys, rea
 from gateway.signing.keys import add_key
 from gateway.signing.public_files import public_pem
 from gateway.signing.vault_file import add_index, add_kek
+from gateway.store import blobs as blob_rows
 from gateway.store import cases as case_rows
 
 
@@ -56,8 +57,8 @@ def keys_rotate_vault(index: bool) -> None:
 
 @keys.command("rewrap")
 def keys_rewrap() -> None:
-    """Wrap every case's data key with the current key-encryption key; may be broken off and begun again."""
-    _rekey("data keys wrapped anew", rewrap)
+    """Wrap the data keys of cases and files with the current key-encryption key; may be broken off and begun again."""
+    _rekey("data keys wrapped anew", rewrap, files=True)
 
 
 @keys.command("reindex")
@@ -66,10 +67,10 @@ def keys_reindex() -> None:
     _rekey("search hashes made anew", reindex)
 
 
-def _rekey(what: str, change: Callable[..., int]) -> None:
+def _rekey(what: str, change: Callable[..., int], *, files: bool = False) -> None:
     house = open_house()
     with house.database.read() as tx:
-        total = case_rows.count(tx)
+        total = case_rows.count(tx) + (blob_rows.count(tx) if files else 0)
     with Progress(console=console) as bar:
         task = bar.add_task(what, total=total)
         changed = change(house.database, house.vault, progress=lambda done: bar.advance(task, done))

@@ -25,11 +25,12 @@ _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.BAD: "red"}
 
 @main.command()
 def init() -> None:
-    """Make first keys, the vault's key file and an empty peers file; nothing that exists is touched."""
+    """Make first keys, the vault's key file, the folder for files, an empty peers file; what exists is not touched."""
     keys_dir = Path(os.environ.get("GATEWAY_KEYS_DIR", "var/keys"))
     peers = Path(os.environ.get("GATEWAY_PEERS_FILE", "var/peers.toml"))
     made = make_keys(keys_dir, [bank.lower() for bank in registry.BANKS])
     make_vault(keys_dir / VAULT_FILE)
+    Path(os.environ.get("GATEWAY_BLOBS_DIR", "var/blobs")).mkdir(mode=0o700, parents=True, exist_ok=True)
     if not peers.exists():
         peers.parent.mkdir(parents=True, exist_ok=True)
         peers.write_text("# [banks.CODE] and [backends.CODE] tables; docs/settings.md says what goes in.\n")

@@ -13,6 +13,10 @@ from typing import Protocol
 from gateway.domain.calls import BackendCall, CallbackEvent, Standing
 from gateway.wire.messages import OutboundRequest, WireRequest, WireResponse
 
+# Operations of a call that file nothing; every other operation is a word of the item's route and files the case.
+# ``common`` then also holds ``filed_as`` (the filing's call id), ``supplement_kind`` (CORRECTION | LATE) or ``why``.
+SUPPLEMENT, WITHDRAW = "supplement", "withdraw"
+
 
 class Answers(StrEnum):
     """How a department lets us know."""
@@ -29,7 +33,7 @@ class BackendTraits:
     answers: frozenset[Answers]
     repeat_safe: bool  # the same call id again never files twice
     finds_by_our_id: bool  # it can be asked about our call id
-    withdraws: bool = False
+    withdraws: bool = False  # it takes a call with the operation WITHDRAW; else a person asks
 
 
 class Line(Protocol):
@@ -52,7 +56,10 @@ class Backend(Protocol):
     traits: BackendTraits
 
     def submit(self, call: BackendCall, line: Line) -> Standing:
-        """File once. Raises delivery errors, ``Refused`` or ``NotUnderstood`` (with the raw answer on record)."""
+        """File once, or carry an act on what was filed (``SUPPLEMENT``, ``WITHDRAW``, by the call's operation).
+
+        Raises delivery errors, ``Refused`` or ``NotUnderstood`` (with the raw answer on record).
+        """
         ...
 
     def find(self, call: BackendCall, line: Line) -> Standing | None:

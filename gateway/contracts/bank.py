@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from gateway.contracts.backend import Line
 from gateway.domain.requests import BankReply, BankRequest, Hint
 from gateway.wire.messages import WireRequest, WireResponse
 
@@ -77,6 +78,32 @@ class Client:
         return max(valid, key=lambda k: k.valid_from, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One event one client shall be told (operations.md 7); ``notice_id`` stays over all tries and resends.
+
+    ``url`` is the client's enrolled address: the line leads to its host, its path belongs to the dialect.
+    """
+
+    notice_id: str
+    client: Client
+    url: str
+    event: Mapping[str, Any]
+
+    def business(self) -> dict[str, Any]:
+        """The business part every dialect carries."""
+        return {"op": "notice", "v": "1", "notice_id": self.notice_id, "event": dict(self.event)}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The client's authentic word that it has the notice; every other end of a try is an error."""
+
+    notice_id: str
+    text: str = ""
+    exchange_id: str = ""
+
+
 class ClientDirectory(Protocol):
     """An immutable snapshot of the enrolled clients, replaced as a whole when anything changes."""
 
@@ -102,6 +129,14 @@ class Bank(Protocol):
 
     def seal(self, reply: BankReply, hint: Hint) -> WireResponse:
         """The reply in the bank's envelope, signed wherever the protocol can answer that caller so; total."""
+        ...
+
+    def notify(self, notice: Notice, line: Line) -> Receipt:
+        """Tell one event, once; the same notice again is harmless.
+
+        Raises ``NotDelivered``, ``DeliveryUnknown``, ``NotAuthentic`` (an answer that is not the client's),
+        ``NotUnderstood``, ``Refused`` (the client says no), ``BadSettings`` (no key or address to do it with).
+        """
         ...
 
     def scrub(self, raw: bytes) -> bytes:

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
 from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
+from gateway.cases.amend import settle_withdrawal
 from gateway.cases.decide import hear
 from gateway.cases.handoff import read_call
-from gateway.cases.journal import Journal
+from gateway.cases.journal import Clocks, Journal, stopped
 from gateway.cases.paths import canonical_path
 from gateway.catalogue.item import Catalogue, Item
-from gateway.contracts.backend import Backend, Line
+from gateway.contracts.backend import SUPPLEMENT, Backend, Line
 from gateway.dispatch import limits
 from gateway.dispatch.policy import LEASE_MARGIN, Jitter, ask_pause, next_pause, poll_pause
-from gateway.domain.calls import BackendCall, Standing
+from gateway.domain.calls import BackendCall, FileLoader, Standing
 from gateway.domain.case import DECIDED, ENDED
 from gateway.domain.clock import Clock
 from gateway.domain.errors import (
@@ -35,7 +37,7 @@ from gateway.domain.errors import (
 )
 from gateway.domain.records import Case
 from gateway.signing.vault import Vault
-from gateway.store import cases, work
+from gateway.store import case_calls, cases, work
 from gateway.store.database import Database, Tx
 from gateway.wire.courier import Courier
 
@@ -76,6 +78,8 @@ class Calls:
         peers: Mapping[str, Peer],
         courier: Courier,
         clock: Clock,
+        clocks: Clocks = stopped,
+        attached: Callable[[Case, Mapping[str, Any]], Mapping[str, FileLoader]] = lambda _case, _common: {},
         jitter: Jitter | None = None,
         observe: Callable[[str, str], None] = lambda _lane, _outcome: None,
     ) -> None:
@@ -85,12 +89,19 @@ class Calls:
         self._peers = peers
         self._courier = courier
         self._clock = clock
+        self._clocks = clocks
+        self._attached = attached
         self._jitter = jitter or Jitter()
         self._observe = observe
 
-    def claimed(self, tx: Tx, claims: list[work.Claim]) -> None:
-        """Entries of the claiming transaction: about to send, or about to ask."""
+    def claimed(self, tx: Tx, claims: list[work.Claim]) -> list[work.Claim]:
+        """Entries of the claiming transaction: about to send, or about to ask. Returns the claims to be carried now:
+        an act is carried only after the filing it speaks of, and one that waits leaves no entry."""
+        waiting = case_calls.waiting(tx, claims)
         for claim in sorted(claims, key=lambda c: c.case_id):
+            if claim.work_id in waiting:
+                self._put_off(tx, claim)
+                continue
             if claim.stage == work.POLL:
                 continue
             kind = EntryKind.CALL_ATTEMPTED if claim.stage == work.SENDING else EntryKind.CALL_ASKED
@@ -104,6 +115,14 @@ class Calls:
                 facts={"call": claim.work_id, "attempt": str(claim.attempt), "department": claim.lane},
             )
 
+        return [claim for claim in claims if claim.work_id not in waiting]
+
+    def _put_off(self, tx: Tx, claim: work.Claim) -> None:
+        failures = claim.failures + 1
+        stage = work.SEND if claim.stage == work.SENDING else claim.stage
+        pause = next_pause(failures, self._jitter)
+        work.again(tx, claim, after=pause, stage=stage, failures=failures, note="waits for the filing to be taken")
+
     def handle(self, claim: work.Claim, *, started: float) -> None:
         """Talk and record; ``started`` is the monotonic moment of the claim, from which the deadline counts."""
         peer = self._peers[claim.lane]
@@ -116,10 +135,19 @@ class Calls:
         if item is None:
             self._database.again(lambda tx: work.park(tx, claim, note="the item version is not in the catalogue"))
             return
-        if case.state in DECIDED or case.state in ENDED:
-            self._database.again(lambda tx: work.done(tx, claim, note="decided already"))
+        try:
+            call = read_call(claim, self._vault.unwrap(case.data_key), department_ref=case.department_ref)
+        except Exception as error:
+            self._keep(claim, peer, item, _reader_failed(claim, error))
             return
-        answer = self._talk(peer, claim, case, started)
+        if _comes_too_late(call, case):
+            self._database.again(lambda tx: self._record_too_late(tx, claim))
+            return
+        if claim.stage == work.SENDING:
+            call = replace(call, files=self._attached(case, call.common))
+        self._keep(claim, peer, item, self._talk(peer, claim, call, started))
+
+    def _keep(self, claim: work.Claim, peer: Peer, item: Item, answer: Answer) -> None:
         self._observe(claim.lane, type(answer.error).__name__ if answer.error else claim.stage)
         try:
             self._database.again(lambda tx: self._record(tx, claim, peer, item, answer))
@@ -127,10 +155,19 @@ class Calls:
             # Someone else holds the row: what we learnt is on record as an exchange, and will be learnt again.
             _log.warning("call.lease_lost", call_id=claim.work_id, token=claim.token)
 
-    def _talk(self, peer: Peer, claim: work.Claim, case: Case, started: float) -> Answer:
-        line = self._courier.line(claim.lane, case_id=case.case_id, call_id=claim.work_id, started=started)
+    def _record_too_late(self, tx: Tx, claim: work.Claim) -> None:
+        """A result stands: nothing is sent, and a withdrawal that was asked is refused by it (rules.md 24)."""
+        case = cases.lock(tx, self._vault, claim.case_id)
+        journal = Journal(
+            self._vault, case, now=self._clock.now(), actor=f"department:{claim.lane}", clocks=self._clocks
+        )
+        settle_withdrawal(journal)
+        work.done(tx, claim, note="decided already")
+        journal.close(tx)
+
+    def _talk(self, peer: Peer, claim: work.Claim, call: BackendCall, started: float) -> Answer:
+        line = self._courier.line(claim.lane, case_id=call.case_id, call_id=claim.work_id, started=started)
         try:
-            call = read_call(claim, self._vault.unwrap(case.data_key), department_ref=case.department_ref)
             if claim.stage == work.SENDING:
                 return Answer(standing=peer.backend.submit(call, line))
             return Answer(standing=self._ask(peer.backend, call, line))
@@ -138,8 +175,7 @@ class Calls:
             error.exchange_id = error.exchange_id or line.exchange_id  # so that a person finds the raw bytes
             return Answer(error=error)
         except Exception as error:
-            _log.exception("call.peer_failed", call_id=claim.work_id, peer=claim.lane)
-            return Answer(error=NotUnderstood(f"our reader failed: {type(error).__name__}", peer=claim.lane))
+            return _reader_failed(claim, error)
 
     @staticmethod
     def _ask(backend: Backend, call: BackendCall, line: Line) -> Standing | None:
@@ -155,7 +191,9 @@ class Calls:
                 work.Lanes.answered(tx, claim.lane)
                 return
         case = cases.lock(tx, self._vault, claim.case_id)
-        journal = Journal(self._vault, case, now=self._clock.now(), actor=f"department:{claim.lane}")
+        journal = Journal(
+            self._vault, case, now=self._clock.now(), actor=f"department:{claim.lane}", clocks=self._clocks
+        )
         if answer.error is not None:
             self._record_error(tx, claim, peer, journal, answer.error)
         elif answer.standing is None:
@@ -176,12 +214,15 @@ class Calls:
             facts["ref"] = as_fact(standing.department_ref)
         journal.note(EntryKind.CALL_ANSWERED, facts)
         verdict = hear(journal, standing, canonical_path=canonical_path(item))
+        settle_withdrawal(journal)
         work.Lanes.answered(tx, claim.lane)
         pause = self._until_next_look(claim, item, standing)
         if verdict.park:
             _park(tx, claim, journal, why=verdict.park, note=verdict.park)
         elif verdict.over:
             work.done(tx, claim, note="decided")
+        elif case_calls.followed_otherwise(tx, claim):
+            work.done(tx, claim, note="taken; the case is followed by its own call")
         elif self._over_time(claim, pause):
             _park(tx, claim, journal, why="out_of_time", note="no decision by the promised date")
         else:
@@ -243,6 +284,19 @@ class Calls:
 
     def _over_time(self, claim: work.Claim, pause: timedelta) -> bool:
         return claim.give_up_at is not None and self._clock.now() + pause > claim.give_up_at
+
+
+def _reader_failed(claim: work.Claim, error: Exception) -> Answer:
+    _log.exception("call.peer_failed", call_id=claim.work_id, peer=claim.lane)
+    return Answer(error=NotUnderstood(f"our reader failed: {type(error).__name__}", peer=claim.lane))
+
+
+def _comes_too_late(call: BackendCall, case: Case) -> bool:
+    """True when a result stands and the call has nothing to do any more; promised papers are owed after a grant too."""
+    if case.state in ENDED:
+        return True
+    late_papers = call.operation == SUPPLEMENT and call.common.get("supplement_kind") == "LATE"
+    return case.state in DECIDED and not late_papers
 
 
 def _park(tx: Tx, claim: work.Claim, journal: Journal, *, why: str, note: str) -> None:

@@ -18,6 +18,7 @@ _LONGEST_PAUSE = 900.0
 _BREAKER_AFTER = 5  # failures in a row
 _BREAKER_FIRST = 5.0
 _BREAKER_LONGEST = 300.0
+_NOTICE_PAUSES = (1, 5, 15, 30)  # minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,10 @@ def breaker_opens_for(failures: int) -> timedelta:
     if failures < _BREAKER_AFTER:
         return timedelta(0)
     return timedelta(seconds=min(_BREAKER_LONGEST, _BREAKER_FIRST * 2.0 ** min(failures - _BREAKER_AFTER, 10)))
+
+
+def notice_pause(failures: int, jitter: Jitter) -> timedelta:
+    """The pause after the n-th failed try of a notice: 1, 5, 15, 30 minutes, then an hour ± a tenth (rules.md 21)."""
+    if failures <= len(_NOTICE_PAUSES):
+        return timedelta(minutes=_NOTICE_PAUSES[max(failures, 1) - 1])
+    return jitter.spread(3600.0)

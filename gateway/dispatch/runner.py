@@ -35,7 +35,7 @@ class Lane:
     threads: int
     lease: timedelta
     handle: Callable[[work.Claim, float], None]
-    claimed: Callable[[Tx, list[work.Claim]], None] = lambda _tx, _claims: None
+    claimed: Callable[[Tx, list[work.Claim]], list[work.Claim]] = lambda _tx, claims: claims
 
 
 class Runner:
@@ -48,9 +48,12 @@ class Runner:
         lanes: Mapping[str, Lane],
         owner: str,
         clock: Clock,
+        later: Callable[[str], Lane | None] = lambda _name: None,
     ) -> None:
+        """``later`` is asked for lanes that appear while we run: how to serve one, or none."""
         self._database = database
-        self._lanes = lanes
+        self._lanes = dict(lanes)
+        self._later = later
         self._owner = owner
         self._clock = clock
         self._wake = threading.Event()
@@ -62,10 +65,7 @@ class Runner:
 
     def start(self) -> None:
         """Begin to claim, in threads of its own."""
-        self._pools = {
-            lane.name: ThreadPoolExecutor(lane.threads, thread_name_prefix=f"lane-{lane.name}")
-            for lane in self._lanes.values()
-        }
+        self._pools = {lane.name: _pool(lane) for lane in self._lanes.values()}
         self._thread = threading.Thread(target=self._claim_loop, name="dispatch-claims", daemon=True)
         self._thread.start()
 
@@ -83,12 +83,16 @@ class Runner:
         end = self._clock.monotonic() + grace
         if self._thread is not None:
             self._thread.join(max(0.0, end - self._clock.monotonic()))
-        for pool in self._pools.values():
+        for pool in list(self._pools.values()):
             pool.shutdown(wait=False)
-        while any(self._busy.values()) and self._clock.monotonic() < end:
+        while self._any_busy() and self._clock.monotonic() < end:
             self._wake.wait(0.05)
             self._wake.clear()
-        return not any(self._busy.values())
+        return not self._any_busy()
+
+    def _any_busy(self) -> bool:
+        with self._busy_lock:
+            return any(self._busy.values())
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -114,7 +118,17 @@ class Runner:
 
     def _ready(self) -> list[Lane]:
         with self._database.read() as look:
-            return [self._lanes[name] for name in work.ready_lanes(look) if name in self._lanes]
+            names = work.ready_lanes(look)
+        return [lane for name in names if (lane := self._lanes.get(name) or self._open_later(name)) is not None]
+
+    def _open_later(self, name: str) -> Lane | None:
+        lane = self._later(name)
+        if lane is not None:
+            self._pools[name] = _pool(lane)
+            with self._busy_lock:
+                self._busy[name] = 0
+            self._lanes[name] = lane
+        return lane
 
     def _claim_lane(self, lane: Lane) -> int:
         free = lane.threads - self._busy[lane.name]
@@ -132,8 +146,7 @@ class Runner:
         if room.rows <= 0:
             return []
         claims = work.claim(tx, lane.name, owner=self._owner, lease=lane.lease, limit=room.rows, kinds=lane.kinds)
-        lane.claimed(tx, claims)
-        return claims
+        return lane.claimed(tx, claims)
 
     def _run(self, lane: Lane, claim: work.Claim, started: float) -> None:
         try:
@@ -150,3 +163,7 @@ class Runner:
     def _count(self, lane: str, change: int) -> None:
         with self._busy_lock:
             self._busy[lane] += change
+
+
+def _pool(lane: Lane) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(lane.threads, thread_name_prefix=f"lane-{lane.name}")

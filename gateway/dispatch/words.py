@@ -12,8 +12,9 @@ from typing import Any
 
 from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
+from gateway.cases.amend import settle_withdrawal
 from gateway.cases.decide import hear
-from gateway.cases.journal import Journal
+from gateway.cases.journal import Clocks, Journal, stopped
 from gateway.cases.paths import canonical_path
 from gateway.catalogue.item import Catalogue
 from gateway.dispatch.policy import Jitter, next_pause
@@ -38,12 +39,14 @@ class Words:
         *,
         catalogue: Catalogue,
         clock: Clock,
+        clocks: Clocks = stopped,
         jitter: Jitter | None = None,
     ) -> None:
         self._database = database
         self._vault = vault
         self._catalogue = catalogue
         self._clock = clock
+        self._clocks = clocks
         self._jitter = jitter or Jitter()
 
     def row(self, backend: str, event: CallbackEvent, *, work_id: str, case_id: str) -> dict[str, Any]:
@@ -83,13 +86,14 @@ class Words:
         if item is None or not case.data_key:
             work.park(tx, claim, note="the case was erased or its item version is not in the catalogue")
             return
-        journal = Journal(self._vault, case, now=self._clock.now(), actor=f"department:{backend}")
+        journal = Journal(self._vault, case, now=self._clock.now(), actor=f"department:{backend}", clocks=self._clocks)
         journal.note(
             EntryKind.CALLBACK_RECEIVED,
             {"call": event.call_id, "event": as_fact(event.word.event_id) or "-", "said": event.word.outcome.value},
         )
         standing = Standing(department_ref=event.department_ref, words=(event.word,))
         verdict = hear(journal, standing, canonical_path=canonical_path(item))
+        settle_withdrawal(journal)
         if verdict.park:
             journal.note(EntryKind.CALL_PARKED, {"call": event.call_id, "why": as_fact(verdict.park)})
             work.park(tx, claim, note=verdict.park)

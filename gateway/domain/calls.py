@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -27,6 +27,11 @@ class Outcome(StrEnum):
     GRANTED = "granted"
     DENIED = "denied"
     WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+    ISSUING = "issuing"
+    READY = "ready"
+    DELIVERED = "delivered"
+    REVOKED = "revoked"
     UNKNOWN = "unknown"
 
     @property
@@ -45,6 +50,11 @@ _EVENTS: dict[Outcome, CaseEvent] = {
     Outcome.GRANTED: CaseEvent.APPROVED,
     Outcome.DENIED: CaseEvent.DENIED,
     Outcome.WITHDRAWN: CaseEvent.WITHDRAWN,
+    Outcome.LAPSED: CaseEvent.LAPSED,
+    Outcome.ISSUING: CaseEvent.ISSUING,
+    Outcome.READY: CaseEvent.READY,
+    Outcome.DELIVERED: CaseEvent.DELIVERED,
+    Outcome.REVOKED: CaseEvent.REVOKED,
 }
 
 
@@ -112,13 +122,18 @@ class CallbackEvent:
     word: Word
 
 
+FileLoader = Callable[[], tuple[str, bytes]]
+"""Opens one file when it is wanted: its media type (``application/pdf``) and its bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendCall:
     """One application on its way to a department, frozen at hand-off (rules.md 19).
 
     ``call_id`` is our idempotency key, 8–32 of ``0-9A-Za-z-``, the same on every repeat. ``operation`` and
     ``content`` are in the department's own words (the item's ``route``); ``common`` is canonical, for the peer's
-    envelope: ``receipt_no, item, item_version, outlet, received_at, applicant, agent, delivery, materials``.
+    envelope: ``receipt_no, item, item_version, outlet, received_at, applicant, agent, delivery, materials`` and what
+    else ``gateway/cases/intake.py`` freezes. ``files`` opens the files its materials name, by digest.
     """
 
     call_id: str
@@ -128,3 +143,4 @@ class BackendCall:
     common: Mapping[str, Any]
     department_ref: str = ""
     attempt: int = 1
+    files: Mapping[str, FileLoader] = field(default_factory=dict)

@@ -51,6 +51,11 @@ class Reason(StrEnum):
     ILLEGAL_STATE = "ILLEGAL_STATE"
     TOO_LATE = "TOO_LATE"
     NOT_ASKED = "NOT_ASKED"
+    TICKET_UNKNOWN = "TICKET_UNKNOWN"
+    BLOB_MISMATCH = "BLOB_MISMATCH"
+    BLOB_TOO_LARGE = "BLOB_TOO_LARGE"
+    BLOB_TYPE = "BLOB_TYPE"
+    DOCUMENT_UNKNOWN = "DOCUMENT_UNKNOWN"
     CURSOR_UNKNOWN = "CURSOR_UNKNOWN"
     BUSY = "BUSY"
     RESULT_UNKNOWN = "RESULT_UNKNOWN"
@@ -93,6 +98,11 @@ TABLE: dict[Reason, ReasonEntry] = {
     Reason.ILLEGAL_STATE: ReasonEntry(1404, "当前状态不能办理此操作", Retry.NO, 409),
     Reason.TOO_LATE: ReasonEntry(1405, "办件已有结果，无法撤回", Retry.NO, 409),
     Reason.NOT_ASKED: ReasonEntry(1406, "提交了未要求补正的内容", Retry.FIX, 422),
+    Reason.TICKET_UNKNOWN: ReasonEntry(1501, "上传凭据无效或已过期", Retry.FIX, 404),
+    Reason.BLOB_MISMATCH: ReasonEntry(1502, "文件与申报不一致", Retry.FIX),
+    Reason.BLOB_TOO_LARGE: ReasonEntry(1503, "文件过大", Retry.FIX, 413),
+    Reason.BLOB_TYPE: ReasonEntry(1504, "文件类型不符", Retry.FIX, 415),
+    Reason.DOCUMENT_UNKNOWN: ReasonEntry(1505, "文书不存在或尚未生成", Retry.LATER, 404),
     Reason.CURSOR_UNKNOWN: ReasonEntry(1507, "游标无效", Retry.FIX),
     Reason.BUSY: ReasonEntry(1901, "系统繁忙，请稍后重试", Retry.LATER, 503),
     Reason.RESULT_UNKNOWN: ReasonEntry(1902, "处理结果未知，请查询或以原流水号重发", Retry.ASK, 503),
@@ -142,10 +152,12 @@ class FieldCode(StrEnum):
     PROMISE_BLOCKED = "PROMISE_BLOCKED"
     PROMISE_TOO_LATE = "PROMISE_TOO_LATE"
     BLOB_MISSING = "BLOB_MISSING"
+    BLOB_MISMATCH = "BLOB_MISMATCH"
     CERTIFICATE_INVALID = "CERTIFICATE_INVALID"
     DELIVERY_NOT_OFFERED = "DELIVERY_NOT_OFFERED"
     PROVISIONAL_USED = "PROVISIONAL_USED"
     PROVISIONAL_TOO_OLD = "PROVISIONAL_TOO_OLD"
+    ASK_UNKNOWN = "ASK_UNKNOWN"
 
 
 class WarningCode(StrEnum):

@@ -16,11 +16,17 @@ from gateway.domain.case import CaseState
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The clock a bank is shown: which limit runs, and until when. ``provisional``: no official calendar yet."""
+    """The clock a bank is shown: which limit runs, and until when. ``provisional``: no official calendar yet.
+
+    ``start`` and ``days`` say how it was counted, so that it can be counted again when a year's table arrives;
+    ``start`` is none where somebody named the day.
+    """
 
     on: date
     kind: str  # intake | decision | delivery | correction | promise
     provisional: bool = False
+    start: date | None = None
+    days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Facts:
     decision: Decision | None = None
     result_follows: bool = False
     heard_at: datetime | None = None  # the department's own time of the newest word, where it numbers none
+    heard_then: tuple[str, ...] = ()  # what was heard of that very moment, each word by a digest
+    days_left: int = 0  # of the decision clock, while a special procedure stops it
     subject: tuple[str, str] = ("", "")  # document type and normalised number, for new search hashes
 
 

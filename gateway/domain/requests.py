@@ -15,18 +15,47 @@ from gateway.domain.errors import Problem
 from gateway.domain.reasons import Reason, WarningCode
 
 
+class Kind(StrEnum):
+    """What an operation does to the house."""
+
+    CHANGES = "C"  # changes something and carries its own ``bank_ref``
+    TICKET = "T"  # gives a ticket; no ``bank_ref``
+    READS = "R"  # reads, never answered from the store
+
+
 class Operation(StrEnum):
     """What a bank may ask (operations.md section 1); the value equals ``op`` of the business part."""
 
     SUBMIT = "submit"
+    SUPPLEMENT = "supplement"
+    WITHDRAW = "withdraw"
     QUERY = "query"
     CHANGES = "changes"
+    RECEIPT = "receipt"
+    UPLOAD_TICKET = "upload_ticket"
+    ITEM_LIST = "item_list"
+    ITEM = "item"
+    OUTLET_LIST = "outlet_list"
+    DEPARTMENT_STATUS = "department_status"
     ECHO = "echo"
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it changes something, gives a ticket or only reads."""
+        return _KINDS.get(self, Kind.READS)
 
     @property
     def changes_something(self) -> bool:
         """True for kind C: it carries a ``bank_ref`` and its accepted answer is stored."""
-        return self is Operation.SUBMIT
+        return self.kind is Kind.CHANGES
+
+
+_KINDS: dict[Operation, Kind] = {
+    Operation.SUBMIT: Kind.CHANGES,
+    Operation.SUPPLEMENT: Kind.CHANGES,
+    Operation.WITHDRAW: Kind.CHANGES,
+    Operation.UPLOAD_TICKET: Kind.TICKET,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +102,7 @@ class BankRequest:
     operation: Operation
     business: BusinessPart
     warnings: tuple[AnswerWarning, ...] = ()
+    ignored_addresses: tuple[str, ...] = ()  # names of members that hold an address: never used, audited (rules.md 33)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _DIRECT: Final = b"\x03"
 _NONCE = 12
 _KEY_BYTES = 32
 _DATA_KEY_ID = 8
+_NONCES_AT = _KEY_BYTES + _DATA_KEY_ID
 _ID_BYTES = range(1, 33)
 
 
@@ -40,16 +41,21 @@ class NotOpened(FromUs):
 class DataKey:
     """The key of one case. ``wrapped`` is what is stored; the key itself never leaves this object."""
 
-    __slots__ = ("_aead", "_key_id", "wrapped")
+    __slots__ = ("_aead", "_key_id", "_nonces", "wrapped")
 
-    def __init__(self, key: bytes, key_id: bytes, wrapped: bytes) -> None:
+    def __init__(self, key: bytes, key_id: bytes, wrapped: bytes, *, nonces: bytes = b"") -> None:
+        """``nonces``: fresh chance for the first seals; afterwards each seal draws its own."""
         self._aead = AESGCM(key)
         self._key_id = key_id
+        self._nonces = [nonces[at : at + _NONCE] for at in range(0, len(nonces), _NONCE)]
         self.wrapped = wrapped
 
     def seal(self, plain: bytes, place: str) -> bytes:
         """``plain`` for this place (``table:row:column``) and no other."""
-        nonce = os.urandom(_NONCE)
+        try:
+            nonce = self._nonces.pop()  # taken out before it is used: no two seals share one
+        except IndexError:
+            nonce = os.urandom(_NONCE)
         return _UNDER_DATA_KEY + nonce + self._aead.encrypt(nonce, plain, self._key_id + place.encode())
 
     def open(self, sealed: bytes, place: str) -> bytes:
@@ -128,8 +134,10 @@ class Vault:
 
     def new_data_key(self) -> DataKey:
         """A fresh key for a new case, already wrapped."""
-        key, key_id = os.urandom(_KEY_BYTES), os.urandom(_DATA_KEY_ID)
-        return DataKey(key, key_id, self._wrap(key, key_id))
+        # One draw: every draw lets another thread take the interpreter, and a new case seals four columns at once.
+        drawn = os.urandom(_KEY_BYTES + _DATA_KEY_ID + 5 * _NONCE)
+        key, key_id, nonces = drawn[:_KEY_BYTES], drawn[_KEY_BYTES:_NONCES_AT], drawn[_NONCES_AT:]
+        return DataKey(key, key_id, self._wrap(key, key_id, nonces[:_NONCE]), nonces=nonces[_NONCE:])
 
     def unwrap(self, wrapped: bytes) -> DataKey:
         """The data key of a case. Raises ``NotOpened``."""
@@ -142,7 +150,7 @@ class Vault:
 
     def rewrap(self, wrapped: bytes) -> bytes:
         """The same data key under the current key-encryption key; what it sealed still opens. Raises ``NotOpened``."""
-        return self._wrap(*self._unwrapped(wrapped))
+        return self._wrap(*self._unwrapped(wrapped), os.urandom(_NONCE))
 
     def seal(self, plain: bytes, place: str) -> bytes:
         """For rows without a case (messages, exchanges), under a key derived from the current key-encryption key."""
@@ -171,10 +179,9 @@ class Vault:
         data = f"{kind}\x00{number}".encode()
         return f"{index_id}:{hmac.digest(self._indexes[index_id].reveal(), data, 'sha256').hex()}"
 
-    def _wrap(self, key: bytes, key_id: bytes) -> bytes:
+    def _wrap(self, key: bytes, key_id: bytes, nonce: bytes) -> bytes:
         kek_id = self._kek_id.encode()
         head = _WRAPPED + bytes([len(kek_id)]) + kek_id + key_id
-        nonce = os.urandom(_NONCE)
         return head + nonce + self._keks[kek_id].encrypt(nonce, key, head)
 
     def _unwrapped(self, wrapped: bytes) -> tuple[bytes, bytes]:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from gateway.domain.calls import Mark
-from gateway.domain.case import ENDED, CaseState
+from gateway.domain.case import DECIDED, ENDED, CaseState
 from gateway.domain.records import Ask, Case, Decision, Due, EntryDraft, Facts
 from gateway.signing.vault import DataKey, Vault
 from gateway.store import trail
@@ -21,6 +21,7 @@ _CASE = "SELECT * FROM cases WHERE "
 
 FACTS_PLACE = "cases:{case_id}:facts_sealed"
 FORM_PLACE = "cases:{case_id}:form_sealed"
+_OVER = DECIDED | ENDED  # a case in such a state no longer stands in the way of another one
 
 
 def by_id(tx: Tx, vault: Vault, case_id: str) -> Case | None:
@@ -54,11 +55,15 @@ def lock(tx: Tx, vault: Vault, case_id: str) -> Case:
 
 def save(tx: Tx, vault: Vault, case: Case) -> None:
     """Write back what can change; a case that ended gives its place to the next one of the same applicant and item."""
+    over = case.state in _OVER
+    held = _held_place(tx, case.case_id) if over else None
     tx.run(
         "UPDATE cases SET state = :state, since = :since, event_no = :event_no, entry_no = :entry_no, due_on = :due_on,"
-        " due_kind = :due_kind, withdrawal = :withdrawal, department_ref = :department_ref,"
+        " due_kind = :due_kind,"
+        " clock_alarm = CASE WHEN coalesce(due_on, '') = coalesce(CAST(:due_on AS varchar), '') THEN clock_alarm"
+        " ELSE 0 END, withdrawal = :withdrawal, department_ref = :department_ref,"
         " department_seq = :department_seq, parked = :parked, facts_sealed = :facts"
-        + (", open_key = NULL" if case.state in ENDED or case.state is CaseState.APPROVED else "")
+        + (", open_key = NULL" if over else "")
         + " WHERE case_id = :case_id",
         {
             "case_id": case.case_id,
@@ -72,8 +77,28 @@ def save(tx: Tx, vault: Vault, case: Case) -> None:
             "department_ref": case.department_ref or None,
             "department_seq": case.department_seq,
             "parked": int(case.parked),
-            "facts": seal_facts(vault.unwrap(case.data_key), case.case_id, case.facts),
+            "facts": seal_facts(vault.unwrap(case.data_key), case.case_id, case.facts, due=case.due),
         },
+    )
+    if held is not None:
+        _hand_on(tx, held)
+
+
+def _held_place(tx: Tx, case_id: str) -> Any:
+    """The place of applicant and item that this case holds, none when it holds none (rules.md 11)."""
+    return tx.one(
+        "SELECT open_key, subject_hash, item FROM cases WHERE case_id = :id AND open_key IS NOT NULL", {"id": case_id}
+    )
+
+
+def _hand_on(tx: Tx, held: Any) -> None:
+    """The oldest further case that is still open, filed with ``confirm_second``, holds the place from now on."""
+    over = ", ".join(f"'{state.value}'" for state in sorted(_OVER))
+    tx.run(
+        "UPDATE cases SET open_key = :open_key WHERE case_id = (SELECT case_id FROM cases"
+        " WHERE subject_hash = :subject_hash AND item = :item AND open_key IS NULL"
+        f" AND state NOT IN ({over}) ORDER BY received_at, case_id LIMIT 1)",
+        dict(held),
     )
 
 
@@ -90,9 +115,12 @@ def due_text(due: Due | None) -> str | None:
     return None if due is None else due.on.isoformat() + ("?" if due.provisional else "")
 
 
-def seal_facts(key: DataKey, case_id: str, facts: Facts) -> bytes:
-    """The facts as ciphertext."""
-    return key.seal(json.dumps(_facts_json(facts), ensure_ascii=False).encode(), FACTS_PLACE.format(case_id=case_id))
+def seal_facts(key: DataKey, case_id: str, facts: Facts, *, due: Due | None = None) -> bytes:
+    """The facts as ciphertext, and beside them how the due day was counted."""
+    data = _facts_json(facts)
+    if due and due.start:
+        data["due"] = [due.start.isoformat(), due.days]
+    return key.seal(json.dumps(data, ensure_ascii=False).encode(), FACTS_PLACE.format(case_id=case_id))
 
 
 def _facts_json(facts: Facts) -> dict[str, Any]:
@@ -121,12 +149,13 @@ def _facts_json(facts: Facts) -> dict[str, Any]:
         },
         "result_follows": facts.result_follows,
         "heard_at": facts.heard_at.isoformat() if facts.heard_at else "",
+        "heard_then": list(facts.heard_then),
+        "days_left": facts.days_left,
         "subject": list(facts.subject),
     }
 
 
-def _facts(raw: bytes) -> Facts:
-    data = json.loads(raw)
+def _facts(data: dict[str, Any]) -> Facts:
     decision = data["decision"]
     return Facts(
         asks=tuple(
@@ -146,6 +175,8 @@ def _facts(raw: bytes) -> Facts:
         else Decision(**{**decision, "decided_at": datetime.fromisoformat(decision["decided_at"])}),
         result_follows=data["result_follows"],
         heard_at=datetime.fromisoformat(data["heard_at"]) if data["heard_at"] else None,
+        heard_then=tuple(data.get("heard_then", ())),
+        days_left=data.get("days_left", 0),  # cases of the first release have none
         subject=(data["subject"][0], data["subject"][1]),
     )
 
@@ -155,15 +186,18 @@ def _read(vault: Vault, row: Mapping[str, Any] | None) -> Case | None:
         return None
     case_id = row["case_id"]
     key = bytes(row["data_key"] or b"")
-    facts = Facts()
+    facts, counted = Facts(), []
     if key:  # an erased case keeps its states and digests, nothing else
-        facts = _facts(vault.unwrap(key).open(bytes(row["facts_sealed"]), FACTS_PLACE.format(case_id=case_id)))
+        data = json.loads(vault.unwrap(key).open(bytes(row["facts_sealed"]), FACTS_PLACE.format(case_id=case_id)))
+        facts, counted = _facts(data), data.get("due", [])
     due = None
     if row["due_on"]:
         due = Due(
             on=date.fromisoformat(row["due_on"].rstrip("?")),
             kind=row["due_kind"],
             provisional=row["due_on"].endswith("?"),
+            start=date.fromisoformat(counted[0]) if counted else None,
+            days=counted[1] if counted else 0,
         )
     return Case(
         case_id=case_id,
@@ -250,3 +284,42 @@ def reindex(tx: Tx, case_id: str, *, subject_hash: str, open_key: str) -> bool:
         {"hash": subject_hash, "open_key": open_key, "id": case_id},
     )
     return changed.rowcount == 1
+
+
+def due_before(tx: Tx, day: date, *, alarm: int, limit: int) -> list[tuple[str, str, str]]:
+    """Cases whose limit lies before ``day`` and whose alarm is below ``alarm``: id, due day, kind."""
+    found = tx.all(
+        "SELECT case_id, due_on, due_kind FROM cases WHERE due_on IS NOT NULL AND due_on < :day"
+        " AND clock_alarm < :alarm ORDER BY due_on LIMIT :limit",
+        {"day": day.isoformat(), "alarm": alarm, "limit": limit},
+    )
+    return [(r["case_id"], r["due_on"], r["due_kind"]) for r in found]
+
+
+def set_alarm(tx: Tx, case_id: str, *, due_on: str, alarm: int) -> bool:
+    """Mark a limit as alarmed; False when the clock has turned meanwhile."""
+    changed = tx.run(
+        "UPDATE cases SET clock_alarm = :alarm WHERE case_id = :id AND due_on = :due_on AND clock_alarm < :alarm",
+        {"alarm": alarm, "id": case_id, "due_on": due_on},
+    )
+    return changed.rowcount == 1
+
+
+def with_limit_after(tx: Tx, case_id: str, *, limit: int) -> list[str]:
+    """The next cases on which a limit runs."""
+    found = tx.run(
+        "SELECT case_id FROM cases WHERE due_on IS NOT NULL AND case_id > :last ORDER BY case_id LIMIT :limit",
+        {"last": case_id, "limit": limit},
+    )
+    return [r[0] for r in found]
+
+
+def overdue(tx: Tx, day: date) -> list[Any]:
+    """Everything past its limit on ``day``, oldest first, for people."""
+    return list(
+        tx.all(
+            "SELECT receipt_no, item, outlet, department, state, due_on, due_kind FROM cases"
+            " WHERE due_on IS NOT NULL AND due_on < :day ORDER BY due_on, receipt_no",
+            {"day": day.isoformat()},
+        )
+    )

@@ -82,6 +82,20 @@ def set_status(tx: Tx, client_id: str, status: str) -> bool:
     return changed == 1
 
 
+def set_options(tx: Tx, client_id: str, changes: Mapping[str, str]) -> bool:
+    """Change options of a client's dialect, "" takes one away. False = no such client."""
+    suffix = " FOR UPDATE" if tx.database.is_postgres else ""
+    row = tx.one("SELECT rights FROM client WHERE client_id = :c" + suffix, {"c": client_id})
+    if row is None:
+        return False
+    rights = json.loads(row["rights"])
+    merged = {**rights["options"], **changes}
+    rights["options"] = {name: value for name, value in merged.items() if value}
+    tx.run("UPDATE client SET rights = :r WHERE client_id = :c", {"r": json.dumps(rights), "c": client_id})
+    _raise_version(tx)
+    return True
+
+
 def all_clients(tx: Tx, vault: Vault) -> list[Client]:
     """Every client with its keys that were not retired."""
     keys: dict[str, list[ClientKey]] = {}

@@ -5,10 +5,11 @@ Must not know what the rows mean. Statements are plain SQL with ``:name`` parame
 
 from __future__ import annotations
 
-import random
+import os
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -116,24 +117,25 @@ class Database:
             yield Tx(self, connection)
 
     @contextmanager
-    def one_statement(self) -> Iterator[Tx]:
-        """PostgreSQL only: a statement that is its own transaction, one round trip.
+    def one_statement(self) -> Iterator[Any]:
+        """PostgreSQL only: the driver's own cursor for a statement that is its own transaction, one round trip.
 
+        Straight from the pool: the toolkit's connection around it costs as much as the round trip on our side.
         Raises ``OutcomeUnknown`` when the connection broke under it: it may have been committed.
         """
-        with _translated(), self._autocommit.connect() as connection:
+        with _translated():
+            pooled = self._autocommit.raw_connection()
             try:
-                yield Tx(self, connection)
-            except psycopg.OperationalError as error:  # from the driver's own cursor
-                driver = connection.connection.driver_connection
+                yield pooled.cursor()
+            except psycopg.OperationalError as error:
+                driver = pooled.driver_connection
                 if driver is None or driver.closed:
-                    connection.invalidate()
+                    pooled.invalidate()
+                    self._autocommit.dispose()  # what broke this one has most likely broken the idle ones too
                     raise OutcomeUnknown("the connection broke during a statement that commits itself") from error
                 raise
-            except exc.DBAPIError as error:
-                if error.connection_invalidated:
-                    raise OutcomeUnknown("the connection broke during a statement that commits itself") from error
-                raise
+            finally:
+                pooled.close()
 
     def again(self, act: Callable[[Tx], T]) -> T:
         """Run ``act`` in a transaction of its own and commit; repeat it when the database says busy or deadlock."""
@@ -294,5 +296,4 @@ def _sqlite(url: str) -> Engine:
 
 def new_id() -> str:
     """32 hex characters whose order is the order of making (48-bit milliseconds, then chance)."""
-    now = datetime.now(UTC)
-    return f"{micros(now) // 1000:012x}{random.SystemRandom().getrandbits(80):020x}"
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"

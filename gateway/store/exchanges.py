@@ -46,7 +46,7 @@ def insert(tx: Tx, vault: Vault, exchange: Exchange) -> None:
         " :started, :ended, :status, :outcome, :request, :response)",
         {
             "id": exchange.exchange_id,
-            "peer": exchange.peer,
+            "peer": exchange.peer[:16],  # a client's id may be longer; case and call name it too
             "direction": exchange.direction,
             "purpose": exchange.purpose[:24],
             "case_id": exchange.case_id or None,

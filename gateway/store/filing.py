@@ -91,7 +91,7 @@ class Filing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._group: Group[tuple[Shape, dict[str, Any]], Filed] | None = (
+        self._group: Group[tuple[_Plan, dict[str, Any]], Filed] | None = (
             None if database.is_postgres else Group(database, _insert_in_turn)
         )
 
@@ -100,11 +100,11 @@ class Filing:
 
         Raises ``Busy`` (nothing was done) or ``OutcomeUnknown`` (the commit's fate is unknown to us).
         """
-        shape, params = _shaped(rows)
+        plan, params = _planned(rows)
         try:
             if self._group is not None:
-                return self._group.do((shape, params))
-            return _file_at_once(self._database, shape, params)
+                return self._group.do((plan, params))
+            return _file_at_once(self._database, plan, params)
         except (sqlite3.IntegrityError, psycopg.IntegrityError) as error:
             if is_unique_violation(error):
                 return Filed.CLASH
@@ -112,25 +112,49 @@ class Filing:
             raise exc.IntegrityError("filing", None, type(error)(str(error).partition("\n")[0])) from None
 
 
-def _shaped(rows: FourRows) -> tuple[Shape, dict[str, Any]]:
-    params: dict[str, Any] = {"key_id": rows.key_id}
-    shape = []
-    for (part, _), row in zip(_PARTS, (rows.message, rows.case, rows.entry, rows.work), strict=True):
-        usual, columns, names = _NAMES[part], [], []
-        for column, value in row.items():
-            if value is None:
-                continue
-            name = usual[column]
-            if params.setdefault(name, value) != value:  # this row says something else: it keeps its own
-                name = f"{part}_{column}"
-                params[name] = value
-            columns.append(column)
-            names.append(name)
-        shape.append((tuple(columns), tuple(names)))
-    return tuple(shape), params
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What rows with the same columns have in common: where each parameter comes from, and the statements.
+
+    ``taken`` and ``again`` are (parameter, row, column); ``again`` are further places of a value sent once.
+    """
+
+    taken: tuple[tuple[str, int, str], ...]
+    again: tuple[tuple[str, int, str], ...]
+    at_once: str
+    in_turn: tuple[str, ...]
+
+
+def _planned(rows: FourRows) -> tuple[_Plan, dict[str, Any]]:
+    parts = (rows.message, rows.case, rows.entry, rows.work)
+    given = tuple([tuple([name for name, value in row.items() if value is not None]) for row in parts])
+    plan = _plan(given, frozenset())
+    params = {name: parts[part][column] for name, part, column in plan.taken}
+    own = [(part, column) for name, part, column in plan.again if params[name] != parts[part][column]]
+    if own:  # a row says something else than the others: it keeps its own
+        plan = _plan(given, frozenset(own))
+        params = {name: parts[part][column] for name, part, column in plan.taken}
+    params["key_id"] = rows.key_id
+    return plan, params
 
 
 @lru_cache(maxsize=64)
+def _plan(given: tuple[tuple[str, ...], ...], own: frozenset[tuple[int, str]]) -> _Plan:
+    taken: dict[str, tuple[str, int, str]] = {}
+    again, shape = [], []
+    for part, ((prefix, _), columns) in enumerate(zip(_PARTS, given, strict=True)):
+        names = []
+        for column in columns:
+            name = f"{prefix}_{column}" if (part, column) in own else _NAMES[prefix][column]
+            if name in taken:
+                again.append((name, part, column))
+            else:
+                taken[name] = (name, part, column)
+            names.append(name)
+        shape.append((columns, tuple(names)))
+    return _Plan(tuple(taken.values()), tuple(again), _at_once(tuple(shape)), _in_turn(tuple(shape)))
+
+
 def _at_once(shape: Shape) -> str:
     """One statement of four INSERTs, each only if the client is still good."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # its constructor has no types
@@ -144,7 +168,6 @@ def _at_once(shape: Shape) -> str:
     return f"WITH ok AS ({_STILL_GOOD}), {leading} {inserts[-1]}"
 
 
-@lru_cache(maxsize=64)
 def _in_turn(shape: Shape) -> tuple[str, ...]:
     """Four INSERTs, of which the first does nothing when the client is no longer good."""
     inserts = [
@@ -154,16 +177,16 @@ def _in_turn(shape: Shape) -> tuple[str, ...]:
     return (f"{inserts[0]} WHERE EXISTS ({_STILL_GOOD})", *inserts[1:])
 
 
-def _file_at_once(database: Database, shape: Shape, params: dict[str, Any]) -> Filed:
-    with database.one_statement() as tx:
-        found = tx.cursor().execute(database.sql(_at_once(shape)), params)
+def _file_at_once(database: Database, plan: _Plan, params: dict[str, Any]) -> Filed:
+    with database.one_statement() as cursor:
+        found = cursor.execute(database.sql(plan.at_once), params)
         return Filed.FILED if found.rowcount == 1 else Filed.BLOCKED
 
 
-def _insert_in_turn(tx: Tx, job: tuple[Shape, dict[str, Any]]) -> Filed:
+def _insert_in_turn(tx: Tx, job: tuple[_Plan, dict[str, Any]]) -> Filed:
     """The four INSERTs of one filing in the writer's transaction, by the driver's own cursor: half the cost."""
-    shape, params = job
-    first, *others = _in_turn(shape)
+    plan, params = job
+    first, *others = plan.in_turn
     cursor = tx.cursor()
     if cursor.execute(first, params).rowcount != 1:
         return Filed.BLOCKED

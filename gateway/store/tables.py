@@ -1,6 +1,7 @@
-"""All tables in one place. Times are integers: microseconds since 1970 UTC, equal on every database.
+"""The tables of clients, intake, work and trail. Times are integers: microseconds since 1970 UTC, on every database.
 
-Must not hold queries. Migrations are written by hand beside this file; a test compares the two.
+Must not hold queries. Migrations are written by hand beside this file; a test compares the two. ``metadata`` knows all
+tables, also those of ``tables_beside``.
 Columns named ``…_sealed`` hold ciphertext; what stands in clear is what searches, clocks and lists need.
 """
 
@@ -13,7 +14,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
@@ -22,18 +22,10 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from gateway.store import tables_beside
+from gateway.store.columns import Micros, RowId
 
-Micros = BigInteger
-RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER PRIMARY KEY only
+metadata = tables_beside.ticket.metadata  # one for all tables, those beside included
 
 # -- who may call ------------------------------------------------------------------------------------
 
@@ -110,6 +102,7 @@ cases = Table(
     Column("entry_no", Integer, nullable=False),  # last audit entry (case_seq)
     Column("due_on", String(11)),
     Column("due_kind", String(12)),
+    Column("clock_alarm", SmallInteger, nullable=False, server_default="0"),  # 1 warned of, 2 overdue, of this due_on
     Column("withdrawal", String(8), nullable=False),
     Column("department_ref", String(64)),
     Column("department_seq", BigInteger, nullable=False),
@@ -123,6 +116,13 @@ cases = Table(
     UniqueConstraint("receipt_no"),
     UniqueConstraint("open_key"),  # one open case per applicant and item, unless confirmed (rules.md 11)
     Index("ix_cases_subject_hash", "subject_hash"),
+    Index(
+        "ix_cases_due",
+        "due_on",
+        "clock_alarm",
+        sqlite_where=text("due_on IS NOT NULL"),
+        postgresql_where=text("due_on IS NOT NULL"),
+    ),
 )
 
 entry = Table(

@@ -16,6 +16,7 @@ from gateway.store.database import Database, Tx, micros, moment
 
 CALL = "call"  # one BackendCall, from first sending to the decision
 WORD = "word"  # one verified callback waiting to reach its case
+NOTICE = "notice"  # what one client of a bank is still to be told of one case
 INBOX = "inbox"  # the lane of words
 
 # Stages of a call. A claim turns SEND into SENDING; a row found in SENDING was left by a worker that never
@@ -99,6 +100,16 @@ def put(tx: Tx, columns: dict[str, Any]) -> None:
     """Insert one work row."""
     names = ", ".join(columns)
     tx.run(f"INSERT INTO work ({names}) VALUES ({', '.join(':' + n for n in columns)})", columns)
+
+
+def put_once(tx: Tx, columns: dict[str, Any]) -> bool:
+    """Insert one work row; False when its id is taken. For ids made of a bank's own reference."""
+    names = ", ".join(columns)
+    added = tx.run(
+        f"INSERT INTO work ({names}) VALUES ({', '.join(':' + n for n in columns)}) ON CONFLICT (work_id) DO NOTHING",
+        columns,
+    )
+    return added.rowcount == 1
 
 
 def ready_lanes(tx: Tx) -> list[str]:
@@ -226,10 +237,14 @@ def again(
 
 
 def close_call(tx: Tx, case_id: str, *, note: str) -> None:
-    """End the case's open call whoever holds it: the decision came another way. Its holder will find its lease lost."""
+    """End the case's filing whoever holds it: the decision came another way. Its holder will find its lease lost.
+
+    Acts on the case stay: promised papers are owed after a grant too, and each finds out for itself.
+    """
     tx.run(
         f"UPDATE work SET state = 'done', owner = NULL, ended_at = {tx.database.now_sql}, note = :note,"
-        " token = token + 1 WHERE case_id = :id AND kind = 'call' AND state = 'due'",
+        " token = token + 1 WHERE kind = 'call' AND state = 'due' AND work_id = (SELECT work_id FROM work"
+        " WHERE case_id = :id AND kind = 'call' ORDER BY created_at, work_id LIMIT 1)",
         {"id": case_id, "note": note[:200], **tx.database.now_params()},
     )
 

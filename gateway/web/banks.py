@@ -91,6 +91,10 @@ class BankDoor:
             return self._say(hint, error.reason)
         except NotUnderstood as error:
             return self._unreadable(error.hint or Hint(bank=self._bank.code), error.reason)
+        if opened.ignored_addresses:
+            self._refusals.ignored(
+                self._bank.code, wire, client_id=opened.hint.client_id, members=opened.ignored_addresses
+            )
         return self._guarded(opened.hint, lambda: self._at_desk(opened, wire))
 
     def _unreadable(self, hint: Hint, reason: Reason) -> Told:

@@ -1,13 +1,14 @@
 """Refusals before the desk: counted in memory, one audit entry per (address, claimed client, cause, minute).
 
-The first twenty an hour also keep their raw bytes (rules.md 8). Must not tell the caller the cause.
+The first twenty an hour also keep their raw bytes (rules.md 8). Addresses that messages name and nobody uses are
+counted in the same way (rules.md 33). Must not tell the caller the cause.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -26,7 +27,10 @@ _log = structlog.get_logger("web.refusals")
 _KEPT_AN_HOUR = 20
 _MOST_KEYS = 5_000  # distinct (address, client, cause) in one minute; the rest is counted under one name
 
-Key = tuple[str, str, str, str, int]  # bank, address, claimed client, cause, minute
+Key = tuple[EntryKind, str, str, str, str, int]  # kind, bank, address, claimed or known client, cause, minute
+
+_WHO = {EntryKind.REQUEST_REFUSED: "claimed", EntryKind.ADDRESS_IGNORED: "client"}
+_WHAT = {EntryKind.REQUEST_REFUSED: "cause", EntryKind.ADDRESS_IGNORED: "member"}
 
 
 class Refusals:
@@ -44,13 +48,9 @@ class Refusals:
     def note(self, bank: str, request: WireRequest, *, claimed: str, cause: str) -> None:
         """Count one refused request and perhaps keep its bytes."""
         self._count(bank, cause)
-        now = self._clock.now()
-        minute = int(now.timestamp() // 60)
+        minute = self._minute()
         with self._lock:
-            key = (bank, request.remote_addr, claimed[:64], cause, minute)
-            if key not in self._counts and len(self._counts) >= _MOST_KEYS:
-                key = (bank, "many", "many", cause, minute)
-            self._counts[key] += 1
+            self._raise((EntryKind.REQUEST_REFUSED, bank, request.remote_addr, claimed[:64], cause, minute))
             hour = minute // 60
             kept = self._kept_in[1] if self._kept_in[0] == hour else 0
             keep = kept < _KEPT_AN_HOUR
@@ -59,30 +59,46 @@ class Refusals:
         if keep:
             self._keep(bank, request, cause)
 
+    def ignored(self, bank: str, request: WireRequest, *, client_id: str, members: Iterable[str]) -> None:
+        """Count the members of an authentic message that named an address of the bank's own."""
+        minute = self._minute()
+        with self._lock:
+            for name in members:
+                self._raise((EntryKind.ADDRESS_IGNORED, bank, request.remote_addr, client_id, name, minute))
+
+    def _minute(self) -> int:
+        return int(self._clock.now().timestamp() // 60)
+
+    def _raise(self, key: Key) -> None:
+        if key not in self._counts and len(self._counts) >= _MOST_KEYS:
+            kind, bank, _, _, cause, minute = key
+            key = (kind, bank, "many", "many", cause if kind is EntryKind.REQUEST_REFUSED else "many", minute)
+        self._counts[key] += 1
+
     def flush(self, *, everything: bool = False) -> None:
         """Write an entry for every count whose minute is over; all of them when the process ends."""
-        this_minute = int(self._clock.now().timestamp() // 60)
+        this_minute = self._minute()
         with self._lock:
-            ready = {k: n for k, n in self._counts.items() if everything or k[4] < this_minute}
+            ready = {k: n for k, n in self._counts.items() if everything or k[-1] < this_minute}
             for key in ready:
                 del self._counts[key]
         if not ready:
             return
         drafts = [
             EntryDraft(
-                kind=EntryKind.REQUEST_REFUSED,
+                kind=kind,
                 subject=f"door:{bank}:{new_id()}",
                 at=self._clock.now(),
                 actor="system:door",
                 facts={
                     "address": as_fact(address) or "-",
-                    "claimed": as_fact(claimed) or "-",
-                    "cause": cause,
+                    _WHO[kind]: as_fact(client) or "-",
+                    _WHAT[kind]: as_fact(cause) or "-",
                     "minute": str(minute),
                     "count": str(number),
                 },
             )
-            for (bank, address, claimed, cause, minute), number in ready.items()
+            for (kind, bank, address, client, cause, minute), number in ready.items()
         ]
         try:
             self._database.again(lambda tx: trail.append(tx, [trail.row(d, 1) for d in drafts]))

@@ -16,8 +16,9 @@ import os
 import select
 import socket
 import ssl
+import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -181,8 +182,12 @@ class Courier:
         clock: Clock,
         *,
         resolver: Resolver | None = None,
+        later: Callable[[str], PeerAddress | None] = lambda _name: None,
     ) -> None:
         """``addresses`` by peer code; ``resolver`` only to stand in for the system's.
+
+        ``later`` is asked for peers that are enrolled while we run: their address, or none. It is asked for every
+        line, so that a changed enrolment holds from the next one.
 
         Raises ``BadSettings`` for an address that cannot be used or certificates that cannot be read.
         """
@@ -190,17 +195,31 @@ class Courier:
         self.clock = clock
         self.resolver = resolver
         self._peers = {name: _enrol(name, address) for name, address in addresses.items()}
+        self._later = later
+        self._lock = threading.Lock()
+        self._enrolled_later: dict[str, _Peer] = {}
 
     def line(self, peer: str, *, case_id: str = "", call_id: str = "", started: float | None = None) -> CourierLine:
         """A line to one peer for one attempt.
 
         ``started`` is ``clock.monotonic()`` at the claim: the total deadline counts from there (default: now).
-        Raises ``BadSettings`` for a peer that has no enrolled address.
+        Raises ``BadSettings`` for a peer that has no enrolled address, or a later one that cannot be used.
         """
-        if peer not in self._peers:
-            raise BadSettings(f"{peer}: no address is enrolled")
+        known = self._peers.get(peer) or self._look_later(peer)
         begun = self.clock.monotonic() if started is None else started
-        return CourierLine(self, self._peers[peer], case_id=case_id, call_id=call_id, started=begun)
+        return CourierLine(self, known, case_id=case_id, call_id=call_id, started=begun)
+
+    def _look_later(self, name: str) -> _Peer:
+        address = self._later(name)
+        if address is None:
+            raise BadSettings(f"{name}: no address is enrolled")
+        with self._lock:
+            known = self._enrolled_later.get(name)
+            if known is None or known.address != address:
+                if known is not None:
+                    _empty(known)
+                known = self._enrolled_later[name] = _enrol(name, address)
+            return known
 
     @property
     def unrecorded(self) -> int:
@@ -209,9 +228,10 @@ class Courier:
 
     def close(self) -> None:
         """Close all quiet connections."""
-        for peer in self._peers.values():
-            while (connection := _take(peer)) is not None:
-                connection.close()
+        with self._lock:
+            peers = [*self._peers.values(), *self._enrolled_later.values()]
+        for peer in peers:
+            _empty(peer)
 
 
 class CourierLine:
@@ -395,6 +415,11 @@ def _take(peer: _Peer) -> _Connection | None:
         return peer.pool.pop()  # newest first: the older ones grow too old and are dropped
     except IndexError:
         return None
+
+
+def _empty(peer: _Peer) -> None:
+    while (connection := _take(peer)) is not None:
+        connection.close()
 
 
 def _head(request: OutboundRequest, place: Place) -> bytes:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from rich.console import Console
 from rich.table import Table
 
+from mocks.banks.act_samples import PAPER, sample_supplement, sample_withdrawal
 from mocks.banks.icbc_sim import Answer, IcbcBranch
 from mocks.banks.samples import bank_ref, sample_submission
 
@@ -156,7 +157,34 @@ def _call(branch: IcbcBranch, options: argparse.Namespace) -> Answer:
         return branch.query(receipt_no=options.receipt_no, case_ref=options.case_ref, timeline=True)
     if options.command == "changes":
         return branch.changes(options.cursor)
-    return branch.echo(options.text)
+    if options.command == "echo":
+        return branch.echo(options.text, notify=options.notify)
+    return branch.call(options.command, _part(options))
+
+
+def _part(options: argparse.Namespace) -> dict[str, Any]:
+    """The business part of the operations that have no method of their own."""
+    serial = int(time.time() * 10) % 16_000_000
+    match options.command:
+        case "supplement":
+            return sample_supplement(
+                options.outlet,
+                bank_ref=options.bank_ref or bank_ref(BANK, serial),
+                receipt_no=options.receipt_no,
+                ask_no=options.ask_no,
+                form=dict(pair.split("=", 1) for pair in options.form),
+                materials=[{"id": one, **PAPER} for one in options.paper],
+            )
+        case "withdraw":
+            reference = options.bank_ref or bank_ref(BANK, serial)
+            return sample_withdrawal(options.outlet, bank_ref=reference, receipt_no=options.receipt_no)
+        case "receipt":
+            return {"receipt_no": options.receipt_no}
+        case "item":
+            return {"item": options.item}
+        case "department_status":
+            return {"department": options.department} if options.department else {}
+    return {}
 
 
 def show(answer: Answer) -> None:
@@ -226,4 +254,23 @@ def _parser() -> argparse.ArgumentParser:
     changes.add_argument("--cursor", default="")
     echo = commands.add_parser("echo", help="first contact")
     echo.add_argument("--text", default="first contact 测试")
+    echo.add_argument("--notify", action="store_true", help="ask for a test notice")
+    _more_commands(commands)
     return parser
+
+
+def _more_commands(commands: Any) -> None:
+    supplement = commands.add_parser("supplement", help="answer a correction, or bring promised papers")
+    supplement.add_argument("--ask-no", required=True)
+    supplement.add_argument("--form", action="append", default=[], metavar="FIELD=VALUE")
+    supplement.add_argument("--paper", action="append", default=[], metavar="M1", help="a paper, seen at the counter")
+    withdraw = commands.add_parser("withdraw", help="ask to withdraw")
+    for act in (supplement, withdraw):
+        act.add_argument("--receipt-no", required=True)
+        act.add_argument("--outlet", default="ICBC-FT-03")
+        act.add_argument("--bank-ref", default="", help="default: made from the day and the clock")
+    commands.add_parser("receipt", help="the receipt again").add_argument("--receipt-no", required=True)
+    commands.add_parser("item", help="one item's form, papers and rules").add_argument("--item", required=True)
+    commands.add_parser("item_list", help="the first page of items")
+    commands.add_parser("outlet_list", help="the bank's outlets")
+    commands.add_parser("department_status", help="open, slow or closed").add_argument("--department", default="")

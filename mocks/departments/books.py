@@ -46,11 +46,12 @@ def beijing_text(moment: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One push that is due; ``tries`` so far."""
+    """One push that is due since ``due_at`` (epoch seconds); ``tries`` so far."""
 
     id: int
     body: bytes
     tries: int
+    due_at: float
 
 
 class Books(ABC):
@@ -101,20 +102,24 @@ class Books(ABC):
     def due_pushes(self, without: Iterable[int], most: int) -> list[Push]:
         """Up to ``most`` pushes to try now, except those ``without`` (already on the way)."""
         skip = set(without)
-        query = f"SELECT id, body, tries FROM outbox WHERE {_OUTBOX_FREE} ORDER BY due_at, id LIMIT ?"  # noqa: S608
+        query = f"SELECT id, body, tries, due_at FROM outbox WHERE {_OUTBOX_FREE} ORDER BY due_at, id LIMIT ?"  # noqa: S608
         with self._lock:
             rows = self._db.execute(query, (self.clock().timestamp(), most + len(skip))).fetchall()
-        found = [Push(row["id"], row["body"].encode(), row["tries"]) for row in rows if row["id"] not in skip]
-        return found[:most]
+        found = (row for row in rows if row["id"] not in skip)
+        return [Push(row["id"], row["body"].encode(), row["tries"], row["due_at"]) for row in found][:most]
 
     def push_tried(self, push: Push, *, taken: bool, again_in: float | None) -> None:
-        """Note one try: taken for good, again in ``again_in`` seconds, or given up (none)."""
+        """Note one try: taken for good, again in ``again_in`` seconds, or given up (none).
+
+        One that was pulled forward while it was on the way stays due.
+        """
         now = self.clock()
         due = _NEVER if again_in is None else now.timestamp() + again_in
         with self._lock, self._db:
             self._db.execute(
-                "UPDATE outbox SET tries = tries + 1, taken_at = ?, due_at = ? WHERE id = ?",
-                (beijing_text(now) if taken else None, due, push.id),
+                "UPDATE outbox SET tries = tries + 1, taken_at = ?,"
+                " due_at = CASE WHEN due_at = ? THEN ? ELSE due_at END WHERE id = ?",
+                (beijing_text(now) if taken else None, push.due_at, due, push.id),
             )
 
     def pull_forward(self) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("gateway", "mocks", "tools", "tests")
-ALLOWED = {Path("gateway/adapters/abc")}
+# a room inside the package takes nobody's place: it is always imported as gateway.calendar
+ALLOWED = {Path("gateway/adapters/abc"), Path("gateway/calendar")}
 
 
 def _folders_with_python() -> list[Path]:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol
 import pytest
 
 from gateway import registry
+from gateway.backends.education import signing as education_signing
 from gateway.backends.sandbox import signing as sandbox_signing
 from gateway.contracts.backend import Answers, Backend, BackendTraits
 from gateway.contracts.settings import PeerSettings
@@ -166,7 +167,94 @@ class SandboxRig:
         return WireResponse(status, raw, {"x-sbx-time": time, "x-sbx-sign": sign})
 
 
-RIGS: tuple[Rig, ...] = (SandboxRig(),)
+class EducationRig:
+    """FT_EDU v2.4."""
+
+    code = "FT_EDU"
+    planted = ("陈㐂宁", "44030419900307123X", "13800000001", "样例路1号", "很私人的话")
+
+    _SECRET = Secret(b"contract-suite-secret")
+    _STATE: ClassVar = {
+        Say.FILED: "RECEIVED",
+        Say.ACCEPTED: "ACCEPTED",
+        Say.GRANTED: "PASSED",
+        Say.DENIED: "REJECTED",
+        Say.NEW_WORD: "PONDERING",
+    }
+    _CODES: ClassVar = {Say.WRONG: 40001, Say.LATER: 50001, Say.NEW_CODE: 20099, Say.NOT_KNOWN: 40401}
+
+    def make(self, clock: SystemClock) -> Backend:
+        settings = PeerSettings(self.code, {"app": "gw-futian-01"}, {"hmac": self._SECRET})
+        made: Backend = registry.load(registry.BACKENDS[self.code])(settings=settings, clock=clock)
+        return made
+
+    def call(self) -> BackendCall:
+        name, number, phone, street, remark = self.planted
+        return BackendCall(
+            call_id="5f0c2b7e9d1a4e60b8c3d7a2914f6e08",
+            case_id="case-1",
+            operation="submit",
+            content={"E005-01": name, "E005-07": "01", "E005-03": remark},
+            common={
+                "receipt_no": "FT261123037K3QWB",
+                "item": "FT-EDU-005",
+                "item_version": "2026.1",
+                "bank": "ICBC",
+                "outlet": "ICBC-FT-03",
+                "teller": "T0012345",
+                "received_at": stamp(NOW),
+                "applicant": {
+                    "kind": "person",
+                    "name": name,
+                    "doc_type": "resident_id",
+                    "doc_no": number,
+                    "phone": phone,
+                    "residence_address": {"region": "440304", "street": "440304007", "detail": street},
+                },
+            },
+        )
+
+    def answer(self, say: Say, request: OutboundRequest) -> WireResponse:
+        if say is Say.PAGE:
+            return WireResponse(200, f"<html><body>{self.planted[0]} {self.planted[1]}</body></html>".encode())
+        if say in self._CODES:
+            code = self._CODES[say]
+            return self._signed(code // 100, {"code": code, "msg": f"{self.planted[0]}有误"}, request)
+        return self._signed(200, {"code": 0, "msg": "ok", "traceId": "e7f1c2", "body": self._case(say)}, request)
+
+    def push(self, say: Say, *, at: datetime) -> WireRequest:
+        raw = json.dumps({"eventId": "E-77", "case": self._case(say)}, ensure_ascii=False).encode()
+        headers = education_signing.signed_headers(
+            self._SECRET,
+            app="edu-push",
+            method="POST",
+            target="/callback/FT_EDU",
+            body=raw,
+            now=at,
+            nonce=education_signing.new_nonce(),
+        )
+        lowered = {name.lower(): value for name, value in headers.items()}
+        return WireRequest("POST", "/callback/FT_EDU", b"", lowered, raw, "127.0.0.1", at)
+
+    def _case(self, say: Say) -> dict[str, Any]:
+        return {
+            "callId": self.call().call_id,
+            "caseNo": "JY20261123000218",
+            "itemCode": "FT-EDU-005",
+            "seq": 3,
+            "state": self._STATE[say],
+            "stateTime": "2026-11-23 10:15:31",
+            "opinion": f"{self.planted[0]}的申请",
+        }
+
+    def _signed(self, status: int, body: dict[str, Any], request: OutboundRequest) -> WireResponse:
+        raw, time = json.dumps(body, ensure_ascii=False).encode(), education_signing.millis(NOW)
+        nonce = request.headers["X-Edu-Nonce"]
+        sign = education_signing.answer_sign(self._SECRET, status=status, time=time, nonce=nonce, body=raw)
+        return WireResponse(status, raw, {"x-edu-timestamp": time, "x-edu-nonce": nonce, "x-edu-signature": sign})
+
+
+RIGS: tuple[Rig, ...] = (SandboxRig(), EducationRig())
 
 
 @dataclass

@@ -16,7 +16,7 @@ import pytest
 from gateway.store import migrate
 from mocks.banks.icbc_sim import Answer, RawRequest
 from mocks.banks.plain_json import business_digest
-from tests.builders import SmallHouse, bank_key, enrolled, item_file, small_house
+from tests.builders import CLIENT_ID, SmallHouse, bank_key, enrolled, item_file, small_house
 
 DEEP = "[" * 20 + "]" * 20
 
@@ -310,6 +310,19 @@ def test_a_member_of_the_envelope_that_is_not_ours_is_ignored_and_told(house: Sm
     answer = house.submit(house.sample(), extra={"notify_url": "http://203.0.113.9/x"})
     assert answer.ok
     assert [(w["code"], w["path"]) for w in answer.business["warnings"]] == [("MEMBER_IGNORED", "notify_url")]
+
+
+def test_addresses_of_the_banks_own_are_counted_in_the_trail_not_one_entry_each(house: SmallHouse) -> None:
+    house.house.refusals.flush(everything=True)
+    before = len(house.loose_entries("door:address:ignored"))
+    house.clock.turn_to_next_minute()
+    for extra in ({"notify_url": "http://203.0.113.9/x"}, {"notify_url": "n"}, {"back": "ftp://x"}, {"remark": "x"}):
+        assert house.submit(house.sample(), extra=extra).ok
+    house.house.refusals.flush(everything=True)
+    found = house.loose_entries("door:address:ignored")[before:]
+    assert sorted((e["facts"]["member"], e["facts"]["count"]) for e in found) == [("back", "1"), ("notify_url", "2")]
+    assert {e["facts"]["client"] for e in found} == {CLIENT_ID}
+    assert "203.0.113.9" not in str(found)
 
 
 def test_a_receipt_number_is_read_as_people_type_it_and_a_wrong_one_is_unknown(house: SmallHouse) -> None:

@@ -225,6 +225,16 @@ def test_a_second_open_case_is_asked_back_and_filed_once_confirmed(house: SmallH
     assert house.submit(part).receipt_no == second.receipt_no  # its reference is taken now
 
 
+def test_a_confirmed_second_case_stands_in_the_way_of_a_third_once_the_first_has_ended(house: SmallHouse) -> None:
+    first = house.submit(house.sample(serial=5))
+    second = house.submit({**house.sample(serial=5), "confirm_second": True})
+    house.happens(first.receipt_no, CaseEvent.WITHDRAWN)
+    third = house.submit(house.sample(serial=5))
+    assert (third.reason, third.receipt_no) == ("OPEN_CASE_EXISTS", second.receipt_no)
+    house.happens(second.receipt_no, CaseEvent.WITHDRAWN)
+    assert house.submit(house.sample(serial=5)).ok
+
+
 def test_the_open_case_of_another_bank_is_not_named(house: SmallHouse) -> None:
     first = house.submit(house.sample(serial=5))
     house.house.database.again(

@@ -442,7 +442,7 @@ def test_a_malformed_time_is_a_fault_of_the_envelope(timestamp):
         ({"content": b'{"t":"' + "中".encode() * 22000 + b'"}'}, Reason.TOO_LARGE),
         ({"path": "/api/gov/no/such/V1"}, Reason.OPERATION_UNKNOWN),
         ({"path": "/api/gov/case/submit/V2"}, Reason.OPERATION_UNKNOWN),
-        ({"path": "/api/gov/case/withdraw/V1", "content": b"{}"}, Reason.OPERATION_UNKNOWN),
+        ({"path": "/api/gov/case/handover/V1", "content": b"{}"}, Reason.OPERATION_UNKNOWN),
         ({"path": "/api/gov/no/such/V1", "content": None}, Reason.OPERATION_UNKNOWN),
     ],
 )

@@ -169,8 +169,8 @@ def test_several_applications_under_one_call_id_are_told_to_the_log() -> None:
 
 def test_a_route_may_only_ask_for_filing() -> None:
     department = Department(application())
-    with pytest.raises(BadCatalogue, match="withdraw"):
-        backend().submit(call(operation="withdraw"), department)
+    with pytest.raises(BadCatalogue, match="lookup"):
+        backend().submit(call(operation="lookup"), department)
     assert department.heard == []
 
 

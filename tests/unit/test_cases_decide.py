@@ -212,3 +212,51 @@ def test_words_of_the_same_second_may_be_repeated_too() -> None:
     first, _, _ = told(case(), *said)
     again, verdict, events = told(first, *said)
     assert (again.state, verdict.park, events) == (CaseState.REVIEWING, "", [])
+
+
+# -- departments that send no sequence --------------------------------------------------------------------------
+
+ASKED = word(Outcome.CORRECTION, text="请补正出生日期", marks=(Mark("wire:born", "出生日期"),))
+
+
+def corrected(after: Case) -> Case:
+    """The case once its bank has answered: its questions closed, in the department's hands again."""
+    closed = tuple(replace(ask, open=False) for ask in after.facts.asks)
+    return replace(after, state=CaseState.SUBMITTED, facts=replace(after.facts, asks=closed))
+
+
+@pytest.mark.parametrize("at", [NOW, None])
+def test_a_correction_repeated_after_it_was_answered_asks_nothing_anew(at: datetime | None) -> None:
+    asked = replace(ASKED, at=at)
+    after, _, events = told(case(), asked)
+    assert events == ["correction_asked"]
+    again, verdict, events = told(corrected(after), asked)
+    assert (again.state, events, verdict.park) == (CaseState.SUBMITTED, [], "")
+    assert len(again.facts.asks) == 1
+
+
+def test_a_correction_of_a_later_time_is_a_new_question_even_in_the_same_words() -> None:
+    after, _, _ = told(case(), replace(ASKED, at=NOW))
+    again, _, events = told(corrected(after), replace(ASKED, at=NOW + timedelta(hours=1)))
+    assert (again.state, events) == (CaseState.CORRECTION, ["correction_asked"])
+
+
+def test_without_time_the_same_question_counts_once_anything_else_was_said_in_between() -> None:
+    after, _, _ = told(case(), ASKED)
+    between, _, _ = told(corrected(after), word(Outcome.ACCEPTED), word(Outcome.REVIEWING))
+    again, _, events = told(between, ASKED)
+    assert (again.state, events) == (CaseState.CORRECTION, ["correction_asked"])
+
+
+def test_another_question_without_time_is_asked_at_once() -> None:
+    after, _, _ = told(case(), ASKED)
+    again, _, events = told(corrected(after), replace(ASKED, text="请补正地址"))
+    assert (again.state, events) == (CaseState.CORRECTION, ["correction_asked"])
+
+
+def test_two_different_words_of_one_moment_are_both_heard_and_their_repetition_is_not() -> None:
+    words = (word(Outcome.ACCEPTED, at=NOW), word(Outcome.REVIEWING, at=NOW))
+    after, _, events = told(case(), *words)
+    assert events == ["accepted", "review_started"]
+    _, verdict, events = told(after, *words)
+    assert (events, verdict.moved, verdict.park) == ([], False, "")

@@ -158,7 +158,6 @@ def test_sandbox_items_name_their_route_and_how_often_they_are_asked(with_sandbo
 def test_an_item_without_its_own_sla_takes_the_default_of_its_mode(catalogue: Catalogue) -> None:
     by_mode = {versions[0].mode: versions[0].sla for versions in catalogue.items.values()}
     assert by_mode == {"instant": Sla(5, 15, 300), "spot": Sla(300, 900, 7200), "promise": Sla(1800, 3600, 21600)}
-    assert all(versions[0].route is None for versions in catalogue.items.values())
 
 
 def test_a_further_item_is_read_from_a_file_or_a_folder(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -15,7 +14,7 @@ import pytest
 from gateway.catalogue.item import Catalogue, Item, Option, Window
 from gateway.catalogue.kinds import mod37_36_check
 from gateway.catalogue.loader import load
-from gateway.catalogue.submission import CheckedSubmission, check_submission
+from gateway.catalogue.submission import CheckedSubmission, check_submission, nothing_arrived
 from gateway.catalogue.submission_papers import Promised
 from gateway.domain.reasons import FieldCode as Code
 from gateway.domain.reasons import WarningCode
@@ -51,7 +50,7 @@ def check(
 ) -> CheckedSubmission:
     given: dict[str, Any] = {
         "bank": "ICBC", "client_outlets": (), "received_at": RECEIVED, "promise_limit": LIMIT,
-        "has_blob": lambda _: True,
+        "judge_file": lambda *_: None,
     }  # fmt: skip
     return check_submission(catalogue, item, business, **(given | more))
 
@@ -555,17 +554,25 @@ def test_a_promise_ends_within_the_items_limit() -> None:
 
 def test_every_file_named_anywhere_must_have_arrived() -> None:
     business = put("signature.image", FILE)
-    missing = [path for path, code in found(business, has_blob=lambda _: False) if code is Code.BLOB_MISSING]
+    missing = [path for path, code in found(business, judge_file=nothing_arrived) if code is Code.BLOB_MISSING]
     assert missing == [
         "agent.authorisation.file",
         "signature.image",
         "materials[0].files[0]",
         "materials[2].files[0]",
     ]
-    asked: list[str] = []
-    remember: Callable[[str], bool] = lambda digest: asked.append(digest) is None  # noqa: E731 one line says it
-    assert found(put("materials.0.files", [FILE] * 3), has_blob=remember) == []
+    asked: list[tuple[Any, ...]] = []
+    assert found(put("materials.0.files", [FILE] * 3), judge_file=lambda *named: asked.append(named)) == []
     assert len(asked) == len(set(asked))
+
+
+def test_a_file_that_arrived_otherwise_than_it_is_named_is_a_mismatch() -> None:
+    def judge(_digest: str, size: int | None, type_: str | None) -> Code | None:
+        return None if (size, type_) == (1000, "image/png") else Code.BLOB_MISMATCH
+
+    wrong = [{**FILE, "size": "1001"}, {**FILE, "type": "application/pdf"}, FILE]
+    told = [path for path, code in found(put("materials.0.files", wrong), judge_file=judge) if "materials[0]" in path]
+    assert told == ["materials[0].files[0]", "materials[0].files[1]"]
 
 
 def test_without_an_answer_no_file_has_arrived() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from gateway import bootstrap
 from gateway.cli import base, main
 from gateway.domain.case import CaseEvent
+from gateway.domain.clock import beijing_day
 from gateway.store import work
 from tests.builders import (
     APP_ID,
@@ -226,3 +228,44 @@ def test_a_changed_entry_breaks_the_verification(house: SmallHouse, run: Run) ->
     result = run("audit", "verify")
     assert result.exit_code != 0
     assert filed.ok
+
+
+# -- working days and limits ----------------------------------------------------------------------------------------
+
+
+def test_the_calendar_shows_official_years_and_says_what_a_year_without_a_table_means(
+    run: Run, house: SmallHouse
+) -> None:
+    shown = said(run("calendar", "show"))
+    assert "2026" in shown
+    assert "248" in shown
+    assert "2026-10-10" in said(run("calendar", "show", "2026"))
+    assert "provisional" in said(run("calendar", "show", "2031"))
+
+
+def test_a_loaded_table_counts_running_limits_anew_and_a_wrong_one_is_refused_as_a_whole(
+    run: Run, house: SmallHouse, tmp_path: Path
+) -> None:
+    house.submit(house.sample())
+    today = beijing_day(house.clock.now())
+    off = today + timedelta(days=1)
+    while off.weekday() >= 5:
+        off += timedelta(days=1)
+    file = tmp_path / "year.yaml"
+    file.write_text(f"year: {off.year}\nsource: a notice\nrest: [['{off}', '{off}']]\nworked: []\n", encoding="utf-8")
+    assert "1 limits counted anew" in said(run("calendar", "load", str(file)))
+    assert "a notice" in said(run("calendar", "show"))
+    file.write_text(f"year: {off.year}\nsource: another\nrest: []\nworked: ['{off}']\n", encoding="utf-8")
+    assert "no weekend" in said(run("calendar", "load", str(file)), 1)
+    assert "a notice" in said(run("calendar", "show"))
+
+
+def test_what_is_overdue_is_listed_the_oldest_first(run: Run, house: SmallHouse) -> None:
+    assert "every limit is kept" in said(run("calendar", "overdue"))
+    house.clock.turn(days=-40)
+    old = house.submit(house.sample()).receipt_no
+    house.clock.turn(days=10)
+    newer = house.submit(house.sample()).receipt_no
+    shown = said(run("calendar", "overdue"))
+    assert 0 < shown.index(old) < shown.index(newer)
+    assert "intake" in shown

@@ -30,7 +30,7 @@ WRONG = {
     "LOG_LEVEL": ["loud", "INFO"],
     "LOG_FORMAT": ["xml"],
 }
-ANY_PATH = {"KEYS_DIR", "PEERS_FILE"}  # any text is a path; what is missing is told when it is read
+ANY_PATH = {"KEYS_DIR", "PEERS_FILE", "BLOBS_DIR"}  # any text is a path; what is missing is told when it is read
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from gateway.store.tables import metadata
 LANE, CASE, CALL = "FT_SBX", "case-1", "call-0001"
 DEADLINE = timedelta(seconds=20)
 LEASE = Peer.lease_for(DEADLINE)
+PATIENCE = timedelta(days=20)
 ACCEPTED = Word(Outcome.ACCEPTED, seq=1)
 REVIEWING = Word(Outcome.REVIEWING, seq=2)
 GRANTED = Word(Outcome.GRANTED, seq=3, reason=DecisionReason.GRANTED, text="准予", result_follows=True)
@@ -148,14 +149,15 @@ class World:
         handoff = Handoff(
             operation="file", content={"scenario": "grant", "remark": "备注"}, common={"receipt_no": "FT1"}
         )
-        call = call_row(handoff, call_id=CALL, case_id=CASE, item=item(), key=self.key, now=now)
+        call = call_row(
+            handoff, call_id=CALL, case_id=CASE, item=item(), key=self.key, now=now, give_up_at=now + PATIENCE
+        )
         self.database.again(lambda tx: (tx.run(insert, row), work.put(tx, call)))
 
     def claim(self, owner="one"):
         def act(tx):
             claims = work.claim(tx, LANE, owner=owner, lease=LEASE, limit=4, kinds=(work.CALL,))
-            self.calls.claimed(tx, claims)
-            return claims
+            return self.calls.claimed(tx, claims)
 
         return self.database.again(act)
 

@@ -49,7 +49,7 @@ class Workshop:
         self.ended = queue.Queue()
         self.runners = []
 
-    def lane(self, name, *, threads=2, cap=8, handle=None, claimed=lambda _tx, _claims: None, kinds=("call",)):
+    def lane(self, name, *, threads=2, cap=8, handle=None, claimed=lambda _tx, claims: claims, kinds=("call",)):
         work.Lanes.ensure(self.database, name, cap=cap, rate=0)
         lease = timedelta(seconds=60)
         return Lane(name=name, kinds=kinds, threads=threads, lease=lease, handle=handle or self.finish, claimed=claimed)

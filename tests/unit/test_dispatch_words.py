@@ -92,7 +92,9 @@ class World:
         }
         insert = f"INSERT INTO cases ({', '.join(row)}) VALUES ({', '.join(f':{n}' for n in row)})"
         handoff = Handoff(operation="file", content={}, common={})
-        call = call_row(handoff, call_id=CALL, case_id=CASE, item=item(), key=key, now=now)
+        call = call_row(
+            handoff, call_id=CALL, case_id=CASE, item=item(), key=key, now=now, give_up_at=now + timedelta(days=20)
+        )
         self.database.again(lambda tx: (tx.run(insert, row), work.put(tx, call)))
 
     def arrives(self, said, *, backend=LANE, call_id=CALL, ref="SBX-1"):

@@ -25,6 +25,7 @@ def folder(tmp_path: Path, sqlite_url: str) -> Path:
     make_keys(tmp_path / "keys", ["icbc"])
     make_vault(tmp_path / "keys" / "vault.key")
     write_peers(tmp_path)
+    (tmp_path / "blobs").mkdir(mode=0o700)
     enrol(tmp_path, sqlite_url, [enrolled(bank_key())])
     return tmp_path
 
@@ -42,9 +43,8 @@ def test_a_gateway_that_lacks_nothing_is_well(folder: Path, sqlite_url: str) -> 
         write_peers(folder, department_port=listener.getsockname()[1])
         found = findings(folder, sqlite_url)
     assert {f.what: f for f in found.values() if f.level is not Level.OK} == {}
-    assert {"settings", "vault", "catalogue", "schema", "clock", "clients", "shelf", "disk", "key receipt"} <= set(
-        found
-    )
+    expected = {"settings", "vault", "catalogue", "schema", "clock", "clients", "shelf", "disk", "blobs", "key receipt"}
+    assert expected <= set(found)
     assert "department FT_SBX" in found
 
 
@@ -131,6 +131,25 @@ def test_a_disk_that_is_nearly_full_is_told(folder: Path, sqlite_url: str, monke
     assert findings(folder, sqlite_url)["disk"].level is Level.WARN
 
 
+def test_the_folder_of_files_is_there_ours_to_write_and_closed_to_others(folder: Path, sqlite_url: str) -> None:
+    blobs = folder / "blobs"
+    blobs.chmod(0o755)
+    assert findings(folder, sqlite_url)["blobs mode"].level is Level.WARN
+    blobs.rmdir()
+    assert findings(folder, sqlite_url)["blobs"].advice == "python -m gateway init"
+    blobs.write_text("in the way")
+    assert bad(findings(folder, sqlite_url)) == {"blobs"}
+
+
+def test_a_folder_of_files_we_may_not_write_is_bad(
+    folder: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        doctor.os, "access", lambda place, _mode: Path(place).name != "blobs"
+    )  # root may write anywhere
+    assert bad(findings(folder, sqlite_url)) == {"blobs"}
+
+
 def test_a_department_that_does_not_answer_is_a_warning_for_calls_are_held(folder: Path, sqlite_url: str) -> None:
     assert findings(folder, sqlite_url)["department FT_SBX"].level is Level.WARN
 
@@ -147,6 +166,7 @@ def test_nobody_enrolled_and_no_department_are_warnings(tmp_path: Path, sqlite_u
     make_keys(tmp_path / "keys", ["icbc"])
     make_vault(tmp_path / "keys" / "vault.key")
     (tmp_path / "peers.toml").write_text("")
+    (tmp_path / "blobs").mkdir(mode=0o700)
     found = findings(tmp_path, sqlite_url)
     assert {what for what, f in found.items() if f.level is Level.WARN} == {"clients", "departments"}
     assert bad(found) == set()

@@ -88,7 +88,7 @@ class Gateway:
         self._server.server_close()
 
     def states(self, count: int) -> list[str]:
-        return [self.pushes.get(timeout=2)["case"]["state"] for _ in range(count)]
+        return [self.pushes.get(timeout=20)["case"]["state"] for _ in range(count)]
 
 
 class Caller:
@@ -301,7 +301,7 @@ def test_an_instant_item_is_decided_at_once(caller: Caller, magic: str, state: s
 
 def test_an_instant_item_whose_data_source_is_down_is_reviewed_and_pushed(caller: Caller, gateway: Gateway) -> None:
     shown = caller.submit(magic="9913", item="FT-EDU-001")
-    push = gateway.pushes.get(timeout=2)
+    push = gateway.pushes.get(timeout=20)
 
     assert (shown["state"], shown["manual"]) == ("REVIEWING", True)
     assert (push["case"]["state"], push["good"], push["app"]) == ("PASSED", True, "edu-push")
@@ -311,7 +311,7 @@ def test_an_instant_item_whose_data_source_is_down_is_reviewed_and_pushed(caller
 
 def test_any_other_item_is_received_and_then_pushed_step_by_step(caller: Caller, gateway: Gateway) -> None:
     shown = caller.submit()
-    pushes = [gateway.pushes.get(timeout=2) for _ in range(3)]
+    pushes = [gateway.pushes.get(timeout=20) for _ in range(3)]
 
     assert shown["state"] == "RECEIVED"
     assert [push["case"]["state"] for push in pushes] == ["ACCEPTED", "REVIEWING", "PASSED"]
@@ -376,7 +376,7 @@ def test_the_same_call_again_gets_the_case_as_it_stands_and_other_content_is_ref
 
 def test_a_correction_names_what_is_wrong_and_is_granted_after_the_supplement(caller: Caller, gateway: Gateway) -> None:
     case_no = caller.submit(magic="9909")["caseNo"]
-    asked = gateway.pushes.get(timeout=2)["case"]
+    asked = gateway.pushes.get(timeout=20)["case"]
     file_id = caller.upload()["body"]["fileId"]
     body = {
         "supplementId": "supp-0001",
@@ -577,9 +577,9 @@ def test_more_than_twenty_requests_a_second_are_too_fast(tmp_path: Path, rule: R
 def test_a_push_comes_again_until_it_is_taken_with_the_same_event(caller: Caller, gateway: Gateway) -> None:
     gateway.answers = [b'{"code":"0"}']  # the text is not the number
     caller.submit(magic="9913", item="FT-EDU-001")
-    first = gateway.pushes.get(timeout=2)
+    first = gateway.pushes.get(timeout=20)
     caller.control("POST", "push")  # does not wait the minute
-    second = gateway.pushes.get(timeout=2)
+    second = gateway.pushes.get(timeout=20)
 
     assert first == second
     assert caller.control("GET", "health")["pushAnswerSignatures"]["wrong"] == 0

@@ -150,3 +150,10 @@ def test_neither_vault_nor_data_key_prints_a_key():
     house = vault()
     assert repr(house) == "Vault(kek_id='k1')"
     assert repr(house.new_data_key()) == "DataKey(***)"
+
+
+def test_no_two_seals_of_a_new_key_share_a_nonce():
+    key = vault().new_data_key()
+    nonces = [key.wrapped[-60:-48], *(key.seal(b"same", PLACE)[1:13] for _ in range(9))]  # 48: the key and its tag
+    assert len(set(nonces)) == 10
+    assert vault().unwrap(key.wrapped).open(key.seal(PLAIN, PLACE), PLACE) == PLAIN

@@ -45,12 +45,12 @@ def test_the_tables_are_what_the_migrations_make(engine):
 
 
 def test_migrating_what_is_migrated_changes_nothing(database_url, engine):
-    run(engine, "INSERT INTO version (name, number) VALUES ('kept', 1)")
+    run(engine, "INSERT INTO version (name, number) VALUES ('kept', 77)")
     tables = sorted(inspect(engine).get_table_names())
     migrate.upgrade(database_url)
     assert sorted(inspect(engine).get_table_names()) == tables
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT name FROM version").scalar_one() == "kept"
+        assert connection.exec_driver_sql("SELECT name FROM version WHERE number = 77").scalar_one() == "kept"
     assert migrate.present(database_url) == migrate.needed()
     migrate.check(database_url)
 
@@ -85,8 +85,8 @@ def test_another_migrator_is_waited_for_without_the_limit_for_tables_in_use(post
 
 def test_an_empty_or_older_schema_is_refused_with_the_command_that_helps(database_url, engine, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(migrate, "needed", lambda: "0002")
-        with pytest.raises(BadSettings, match="is 0001, this release needs 0002: run 'python -m gateway migrate'"):
+        patch.setattr(migrate, "needed", lambda: "9999")
+        with pytest.raises(BadSettings, match=r"is \d{4}, this release needs 9999: run 'python -m gateway migrate'"):
             migrate.check(database_url)
     run(engine, "DELETE FROM alembic_version")
     with pytest.raises(BadSettings, match="is empty"):

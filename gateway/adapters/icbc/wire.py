@@ -19,8 +19,16 @@ from gateway.wire import forms
 PREFIX = "/api/gov/"
 PATHS: dict[str, str] = {
     "/api/gov/case/submit/V1": "submit",
+    "/api/gov/case/supplement/V1": "supplement",
+    "/api/gov/case/withdraw/V1": "withdraw",
     "/api/gov/case/query/V1": "query",
     "/api/gov/case/changes/V1": "changes",
+    "/api/gov/case/receipt/V1": "receipt",
+    "/api/gov/file/ticket/V1": "upload_ticket",
+    "/api/gov/info/itemlist/V1": "item_list",
+    "/api/gov/info/item/V1": "item",
+    "/api/gov/info/outletlist/V1": "outlet_list",
+    "/api/gov/info/deptstatus/V1": "department_status",
     "/api/gov/sys/echo/V1": "echo",
 }
 
@@ -87,6 +95,11 @@ def read_parameters(query: bytes, body: bytes) -> dict[bytes, bytes]:
         if b"&" in name or b"=" in name or (b"&" in value and name != BIZ_CONTENT and _HIDDEN.search(value)):
             raise NotReadable("ambiguous_parameter")  # biz_content cannot hide any: it must be whole JSON or base64
     return {name: value for name, value in pairs if name.strip() and value.strip()}
+
+
+def is_address(name: bytes, text: str) -> bool:
+    """True for a parameter of the bank's own that names where to answer, such as ``notify_url``."""
+    return name not in KNOWN and (b"url" in name.lower() or "://" in text)
 
 
 def charset(label: bytes) -> Charset | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import structlog
 
 from gateway.backends.sandbox import masking, signing, wire
-from gateway.backends.sandbox.codes import NOT_KNOWN, Family, family
-from gateway.contracts.backend import Answers, BackendTraits, Line
+from gateway.backends.sandbox.codes import NOT_KNOWN, NOT_POSSIBLE, Family, family
+from gateway.contracts.backend import SUPPLEMENT, WITHDRAW, Answers, BackendTraits, Line
 from gateway.contracts.settings import PeerSettings
 from gateway.domain.calls import BackendCall, CallbackEvent, Standing
 from gateway.domain.clock import Clock
@@ -31,7 +31,7 @@ class SandboxBackend:
         answers=frozenset({Answers.AT_ONCE, Answers.CALLBACK, Answers.POLL}),
         repeat_safe=False,  # FT_SBX 9: the same call id files a second application
         finds_by_our_id=True,
-        withdraws=False,
+        withdraws=True,
     )
 
     def __init__(self, *, settings: PeerSettings, clock: Clock) -> None:
@@ -50,18 +50,34 @@ class SandboxBackend:
         self._clock = clock
 
     def submit(self, call: BackendCall, line: Line) -> Standing:
-        """File an application: it is a second one if the call id was filed before (FT_SBX 9).
+        """File an application: it is a second one if the call id was filed before (FT_SBX 9). Acts are safe to repeat.
 
         Raises ``Refused`` (E1xx), ``NotDelivered`` (E2xx: nothing was stored), ``DeliveryUnknown`` (unsigned,
         unreadable or of an unknown code), ``NotUnderstood`` (signed and done, yet not this application),
         ``BadCatalogue`` for a route that asks for anything but ``file``; then nothing is sent.
         """
+        if call.operation in {SUPPLEMENT, WITHDRAW}:
+            return self._act(call, line)
         if call.operation != FILE:
             raise BadCatalogue(f"{self.code}: a route's operation must be file, not {call.operation!r}")
         body = wire.file_body(call)
         data = self._exchange(line, method="POST", target=wire.file_target(), body=body, purpose="submit")
         if data is None:
             raise self._unknown("a filing was answered with 'not known'", code=NOT_KNOWN)
+        return self._standing(data, call)
+
+    def _act(self, call: BackendCall, line: Line) -> Standing:
+        """FT_SBX 3.2, 3.3. A withdrawal that comes after the decision is answered with the application as it stands."""
+        if not call.department_ref:
+            raise Refused("nothing is filed there that could be changed", peer=self.code)
+        body = wire.supplement_body(call) if call.operation == SUPPLEMENT else wire.withdrawal_body(call)
+        target = wire.act_target(call.department_ref, call.operation)
+        decided = call.operation == WITHDRAW
+        data = self._exchange(
+            line, method="POST", target=target, body=body, purpose=call.operation, decided_is_answer=decided
+        )
+        if data is None:
+            raise Refused("they do not know their own number", peer=self.code, code=NOT_KNOWN)
         return self._standing(data, call)
 
     def find(self, call: BackendCall, line: Line) -> Standing | None:
@@ -97,8 +113,13 @@ class SandboxBackend:
         """A body with personal data masked."""
         return masking.scrub(raw)
 
-    def _exchange(self, line: Line, *, method: str, target: str, body: bytes, purpose: str) -> dict[str, object] | None:
-        """``data`` of a signed answer with code 0, ``None`` for a signed ``N404``."""
+    def _exchange(
+        self, line: Line, *, method: str, target: str, body: bytes, purpose: str, decided_is_answer: bool = False
+    ) -> dict[str, object] | None:
+        """``data`` of a signed answer with code 0, ``None`` for a signed ``N404``.
+
+        ``decided_is_answer``: "not possible in this status" carries the application, and that is what we want to know.
+        """
         nonce = signing.new_nonce()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         headers |= signing.signed_headers(
@@ -113,6 +134,8 @@ class SandboxBackend:
         if read is None:
             raise self._unknown("a signed answer without an envelope")
         code, message, data = read
+        if decided_is_answer and code == NOT_POSSIBLE and data:
+            return data
         match family(code):
             case Family.DONE:
                 return data
@@ -128,7 +151,8 @@ class SandboxBackend:
     def _standing(self, data: dict[str, object], call: BackendCall) -> Standing:
         standing = wire.standing(data)
         # An answer about another application must never move this case.
-        if wire.filed_as(data) != call.call_id or call.department_ref not in {"", standing.department_ref}:
+        filed_as = call.common.get("filed_as") if call.operation in {SUPPLEMENT, WITHDRAW} else call.call_id
+        if wire.filed_as(data) != filed_as or call.department_ref not in {"", standing.department_ref}:
             raise NotUnderstood("the answer is about another application", peer=self.code)
         if further := wire.duplicates(data):
             log.warning("filed_more_than_once", call_id=call.call_id, further=further)

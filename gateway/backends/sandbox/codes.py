@@ -10,6 +10,7 @@ from enum import StrEnum
 from gateway.domain.calls import DecisionReason, Outcome
 
 DONE = "0"  # 8
+NOT_POSSIBLE = "E131"  # 8: not in this status; data is the application
 NOT_KNOWN = "N404"  # 8: nothing arrived under this call id or number
 
 #: Words that tell us nothing we do not know already.

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import quote
 
 from gateway.backends.sandbox.codes import REASON, SILENT, STATUS
 from gateway.domain.calls import BackendCall, DecisionReason, Mark, Outcome, Standing, Word
@@ -86,8 +87,32 @@ def file_body(call: BackendCall) -> bytes:
         "materials": [_material(row) for row in common.get("materials") or []] or None,
         "answer": answer,
     }
+    return _bytes(body)
+
+
+def _bytes(body: Json) -> bytes:
     text = json.dumps(_filled(body), ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
     return text.encode("utf-8")
+
+
+def act_target(sbx_no: str, act: str) -> str:
+    """Path of a supplement or withdrawal of one application, ``act`` being their word for it."""
+    return f"{_APPLICATIONS}/{quote(sbx_no, safe='')}/{act}"
+
+
+def supplement_body(call: BackendCall) -> bytes:
+    """FT_SBX 3.2: only what changed; papers as ``material:M1``."""
+    changes: Json = dict(call.content)
+    for row in call.common.get("materials") or []:
+        told = _material(row)
+        changes[f"material:{told.pop('id')}"] = told
+    return _bytes({"callId": call.call_id, "receiptNo": call.common.get("receipt_no"), "changes": changes})
+
+
+def withdrawal_body(call: BackendCall) -> bytes:
+    """FT_SBX 3.3."""
+    common = call.common
+    return _bytes({"callId": call.call_id, "receiptNo": common.get("receipt_no"), "why": common.get("why")})
 
 
 def parse(raw: bytes) -> Json | None:

@@ -1,0 +1,1 @@
+"""Government working days and the clocks of a case."""

@@ -1,0 +1,155 @@
+"""Tables of what stands beside a case: the calendar, acts and notices, files and their tickets.
+
+Must not hold queries; ``tables`` is where all of them are found.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from gateway.store.columns import Micros, RowId, metadata
+
+# -- government calendar (domain.md 3.7) ---------------------------------------------------------------
+
+calendar_year = Table(
+    "calendar_year",
+    metadata,
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("source", String(120), nullable=False),  # the notice it was announced in
+    Column("loaded_at", Micros, nullable=False),
+)
+
+calendar_day = Table(
+    "calendar_day",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("kind", String(4), nullable=False),  # off | work
+)
+
+# -- acts on cases, notices to banks -----------------------------------------------------------------------
+
+act_ref = Table(
+    "act_ref",
+    metadata,
+    Column("bank", String(8), primary_key=True),
+    Column("bank_ref", String(40), primary_key=True),  # of a changing operation that is no submission (rules.md 1)
+    Column("case_id", String(32), nullable=False),
+    Column("client_id", String(40), nullable=False),
+    Column("operation", String(24), nullable=False),
+    Column("business_digest", String(80), nullable=False),
+    Column("seq", Integer, nullable=False),  # the case's entry that records it: acts of a case in their order
+    Column("at", Micros, nullable=False),
+    Column("content_sealed", LargeBinary),  # canonical business part, under the case's data key
+    Index("ix_act_ref_case_id", "case_id", "seq"),
+)
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("case_id", String(32), primary_key=True),
+    Column("client_id", String(40), primary_key=True),
+    Column("work_id", String(32), nullable=False),
+    Column("sent_no", Integer, nullable=False),  # last event the client has confirmed
+    Column("wanted_no", Integer, nullable=False),  # last event it is to hear of
+    UniqueConstraint("work_id"),
+    Index("ix_notice_client_id", "client_id"),
+)
+
+notice_client = Table(
+    "notice_client",
+    metadata,
+    Column("client_id", String(40), primary_key=True),
+    Column("address_digest", String(72), nullable=False),  # of the enrolled address that was tested last
+    Column("tested_at", Micros, nullable=False),
+    Column("proven_at", Micros),  # set once a test notice was answered as agreed
+    Column("pulled_at", Micros, nullable=False),
+)
+
+notice_log = Table(
+    "notice_log",
+    metadata,
+    Column("log_id", RowId, primary_key=True, autoincrement=True),
+    Column("client_id", String(40), nullable=False),
+    Column("case_id", String(32), nullable=False),  # "" for a test
+    Column("event_no", Integer, nullable=False),
+    Column("notice_id", String(40), nullable=False),
+    Column("at", Micros, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("why", String(200), nullable=False),
+    Column("exchange_id", String(32), nullable=False),
+    Index("ix_notice_log_case_id", "case_id", "client_id"),
+    sqlite_autoincrement=True,
+)
+
+# -- files (operations.md 2.5, rules.md 37) ---------------------------------------------------------------
+
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("ticket_hash", String(64), primary_key=True),  # SHA-256: the ticket itself is never kept
+    Column("kind", String(4), nullable=False),  # put | get
+    Column("client_id", String(40), nullable=False),
+    Column("bank", String(8), nullable=False),
+    Column("case_ref", String(64), nullable=False),  # bank_ref of the submission, or day:… or difference:…
+    Column("case_id", String(32)),  # where the case was known
+    Column("purpose", String(16), nullable=False),
+    Column("material", String(20)),
+    Column("digest", String(72), nullable=False),  # as signed, like size and type
+    Column("size", BigInteger, nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("expires_at", Micros, nullable=False),
+    Column("tries", SmallInteger, nullable=False),  # begun and not ended well; dead at three
+    Column("used_at", Micros),
+    Column("blob_id", String(32)),
+    CheckConstraint("kind IN ('put','get')", name="kind"),
+    Index("ix_ticket_case_ref", "case_ref"),
+    Index("ix_ticket_expires_at", "expires_at"),
+)
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("blob_id", String(32), primary_key=True),  # also the name of its file
+    Column("client_id", String(40), nullable=False),
+    Column("bank", String(8), nullable=False),
+    Column("case_ref", String(64), nullable=False),
+    Column("case_id", String(32)),  # none until an accepted message has named it
+    Column("purpose", String(16), nullable=False),
+    Column("material", String(20)),
+    Column("digest", String(72), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("pages", SmallInteger),  # as the message said that named it
+    Column("data_key", LargeBinary),  # wrapped; gone = the file is erased
+    Column("arrived_at", Micros, nullable=False),
+    Column("claimed_at", Micros),
+    Index("ix_blob_case_id", "case_id"),
+    Index(
+        "ix_blob_unclaimed",
+        "arrived_at",
+        sqlite_where=text("case_id IS NULL"),
+        postgresql_where=text("case_id IS NULL"),
+    ),
+    Index(
+        "uq_blob_of_a_case",
+        "client_id",
+        "case_ref",
+        "digest",
+        unique=True,
+        sqlite_where=text("data_key IS NOT NULL"),
+        postgresql_where=text("data_key IS NOT NULL"),
+    ),
+)
