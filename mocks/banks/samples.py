@@ -1,4 +1,5 @@
-"""Complete, valid ``submit`` business parts for the sandbox items FT-SBX-001 … 004 (operations.md 2.4).
+"""Complete, valid ``submit`` business parts for the sandbox items FT-SBX-001 … 004 and for one item of the education
+bureau (operations.md 2.4).
 
 Must not depend on a bank's envelope. People are invented: every serial number gives another one, whose resident
 number passes its check digit.
@@ -161,6 +162,37 @@ def sample_submission(
     if agent:
         part["agent"] = _agent(serial, moment.date(), ref)
     return part
+
+
+def school_leave_submission(
+    outlet: str, *, bank_ref: str, serial: int, scan: dict[str, str], now: datetime | None = None
+) -> dict[str, Any]:
+    """FT-EDU-006, a pupil's leave for health reasons: M2, the diagnosis, comes as the file ``scan`` describes."""
+    part = sample_submission("FT-SBX-001", outlet, bank_ref=bank_ref, serial=serial, now=now)
+    start = (now or _now()).astimezone(BEIJING).date() + timedelta(days=30)
+    at = part["consents"][0]["at"]
+    sensitive = {"kind": "sensitive", "version": "SC-2026-1", "tags": ["minor", "health"], "by": "applicant", "at": at}
+    paper = {"how": "paper", "original_seen": True, "pages": "1"}
+    return {
+        **part,
+        "item": "FT-EDU-006",
+        "consents": [*part["consents"], sensitive],
+        "materials": [
+            {"id": "M1", **paper},
+            {"id": "M2", "how": "scan", "original_seen": True, "files": [scan]},
+            {"id": "M3", **paper},
+        ],
+        "form": {
+            "student_name": person_name(serial + 3),
+            "student_doc_type": "resident_id",
+            "student_doc_no": "440304201506010033",
+            "request_type": "suspend",
+            "school_name": "福田区样例小学",
+            "start_date": start.isoformat(),
+            "end_date": (start + timedelta(days=180)).isoformat(),
+            "health_reason": "术后需在家休养,医嘱休学一学期",
+        },
+    }
 
 
 def _identity_check(who: str, ref: str, *, read_at: str, face_at: str) -> dict[str, Any]:

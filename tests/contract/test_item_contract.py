@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.catalogue.examples import fill
-from gateway.catalogue.item import Example, Item
-from gateway.domain.clock import beijing_day
 from gateway.store import migrate
 from tests import builders
-from tests.builders import BANK, OUTLET, SmallHouse, read_catalogue, small_house
+from tests.builders import SmallHouse, read_catalogue, small_house
+from tests.item_examples import part_of
 
 CATALOGUE = read_catalogue(with_sandbox=True)
 ITEMS = {code: versions[-1] for code, versions in CATALOGUE.items.items()}
@@ -29,28 +27,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHouse]:
     migrate.upgrade(url)
     with small_house(folder, url, with_department=True) as small:
         yield small
-
-
-def part_of(house: SmallHouse, item: Item, example: Example) -> dict[str, Any]:
-    """A whole submission of an item's example, made now."""
-    own = (code for code in item.outlets or () if CATALOGUE.outlets[code].bank == BANK)
-    part = house.sample(item.code, item_version=item.version, outlet=next(own, OUTLET))
-    now = house.clock.now()
-    filled = {"today": beijing_day(now), "now": now, "outlets": CATALOGUE.outlets}
-    part["applicant"] = fill(example.applicant, **filled)
-    part["form"] = fill(example.form, **filled)
-    part["consents"] = [consent for consent in part["consents"] if consent["kind"] != "sensitive"]
-    if item.sensitive:
-        at = part["consents"][0]["at"]
-        sensitive = {"kind": "sensitive", "version": "SC-1", "tags": list(item.sensitive), "by": "applicant", "at": at}
-        part["consents"].append(sensitive)
-    part["materials"] = [
-        {"id": material.id, "how": "paper", "original_seen": True, "pages": "1"}
-        for material in item.materials
-        if material.required
-    ]
-    part["identity_checks"][0]["who"] = "legal_rep" if part["applicant"]["kind"] == "organisation" else "applicant"
-    return part
 
 
 def told(house: SmallHouse, part: dict[str, Any]) -> set[tuple[str, str]]:

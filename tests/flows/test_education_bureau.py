@@ -11,8 +11,6 @@ import pytest
 
 from gateway.bootstrap import VAULT_FILE
 from gateway.cases.rekey import rewrap
-from gateway.catalogue.examples import fill
-from gateway.domain.clock import beijing_day
 from gateway.signing.vault import Vault
 from gateway.signing.vault_file import add_kek
 from gateway.store import blobs as blob_rows
@@ -21,6 +19,7 @@ from mocks.banks.samples import bank_ref
 from mocks.departments.edu_courses import Course, Rule
 from mocks.departments.education import EducationBureau
 from tests.builders import BANK, BUREAU_APP, OUTLET, SECRET, SmallHouse, read_catalogue, small_house
+from tests.item_examples import part_of
 
 ITEM = "FT-EDU-006"
 SCAN = b"%PDF-1.7\n" + b"a scan of a planted paper\n" * 4_000
@@ -65,18 +64,7 @@ def bring(house: SmallHouse, raw: bytes, material: str, **case: str) -> None:
 def application(house: SmallHouse, **how: Any) -> dict[str, Any]:
     """A whole submission of the item's example; ``how`` names the way each of its papers is handed in."""
     item = read_catalogue(with_sandbox=True).items[ITEM][-1]
-    part = house.sample(ITEM, item_version=item.version)
-    now = house.clock.now()
-    filled = {"today": beijing_day(now), "now": now, "outlets": read_catalogue(with_sandbox=True).outlets}
-    part["applicant"] = fill(item.examples[0].applicant, **filled)
-    part["form"] = fill(item.examples[0].form, **filled)
-    at = part["consents"][0]["at"]
-    part["consents"] = [c for c in part["consents"] if c["kind"] != "sensitive"]
-    part["consents"].append(
-        {"kind": "sensitive", "version": "SC-1", "tags": list(item.sensitive), "by": "applicant", "at": at}
-    )
-    paper = {"how": "paper", "original_seen": True, "pages": "1"}
-    part["materials"] = [{"id": m.id, **how.get(m.id, paper)} for m in item.materials if m.required]
+    part = part_of(house, item, item.examples[0], **how)
     part["confirm_second"] = True
     return part
 

@@ -35,6 +35,7 @@ def _environment(folder: Path, **more: str) -> dict[str, str]:
         database_url="sqlite:////tmp/a.db",
         keys_dir=folder / "keys",
         peers_file=folder / "peers.toml",
+        blobs_dir=folder / "blobs",
         port=4711,
         drain_seconds=8,
         more=more,
@@ -46,7 +47,9 @@ def _child(folder: Path, *command: str) -> Child:
 
 
 def test_the_peers_file_is_toml_that_names_the_secret_as_a_file() -> None:
-    text = config.peers_toml("http://127.0.0.1:9", Path('/tmp/odd "folder"/\\s'), deadline=2, cap=3, rate=4, threads=5)
+    text = config.department_toml(
+        "FT_SBX", "http://127.0.0.1:9", Path('/tmp/odd "folder"/\\s'), deadline=2, cap=3, rate=4, threads=5
+    )
     block = tomllib.loads(text)["backends"]["FT_SBX"]
     assert block["secrets"] == {"hmac": '/tmp/odd "folder"/\\s'}
     assert (block["base_url"], block["deadline"]) == ("http://127.0.0.1:9", 2.0)
@@ -67,7 +70,7 @@ def test_settings_given_on_top_win(tmp_path: Path) -> None:
 
 
 def test_the_product_accepts_what_the_stack_writes(tmp_path: Path) -> None:
-    text = config.peers_toml("http://127.0.0.1:9", tmp_path / "secret", deadline=2.5)
+    text = config.department_toml("FT_SBX", "http://127.0.0.1:9", tmp_path / "secret", deadline=2.5)
     (tmp_path / "peers.toml").write_text(text, "utf-8")
     settings = product.from_environment(_environment(tmp_path, LOG_LEVEL="debug"))
     assert settings.listen == ("127.0.0.1", 4711)

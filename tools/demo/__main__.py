@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mocks.banks.samples import BEIJING
-from tools.demo import feed, show, stories, stories_hard, trail
+from tools.demo import feed, notices, show, stories, stories_counter, stories_hard, trail
 from tools.demo.floor import Floor
 from tools.demo.story import Row, Say, play
 from tools.stack import NotUp, Stack
 from tools.stack.stack import ROOT
 
-_START_STEPS = 6
-_CLOSING_STEPS = 4
+_START_STEPS = 8
+_CLOSING_STEPS = 5
 _DEADLINE = 3.0  # seconds of one call: what is unclear is asked about after it, so the demo waits as long
 _DECIDE_AFTER = 1.0
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(console: Console, folder: Path, database_url: str | None) -> int:
     began = time.monotonic()
-    told = (*stories.DAILY, *stories_hard.ATTACKS)
+    told = (*stories.DAILY, *stories_counter.AT_THE_COUNTER, *stories_hard.ATTACKS)
     with _progress(console) as progress:
         task = progress.add_task("", total=_START_STEPS + len(told) + len(stories_hard.LAST) + _CLOSING_STEPS)
 
@@ -89,6 +89,8 @@ def _close(console: Console, floor: Floor, rows: list[Row], *, say: Say) -> bool
     stack = floor.stack
     say("reading the changes feed to its end")
     reading = feed.check(floor, [row.receipt_no for row in rows if row.receipt_no])
+    say("asking the bank what it was told")
+    told = notices.check(floor, [row.receipt_no for row in rows if row.receipt_no])
     for row in rows:
         if row.receipt_no:
             books = stack.ledger(receiptNo=row.receipt_no)
@@ -116,9 +118,10 @@ def _close(console: Console, floor: Floor, rows: list[Row], *, say: Say) -> bool
         show.command(("timeline", last.receipt_no if last else "-"), life.stdout + life.stderr, life.returncode)
     )
     console.print(show.command(verify, verified.stdout + verified.stderr, verified.returncode))
+    console.print(show.told(told))
     console.print(show.feed(reading))
     codes = exported.returncode or verified.returncode or life.returncode
-    return not codes and not reading.wrong and all(row.good for row in rows)
+    return not codes and not reading.wrong and not told.wrong and all(row.good for row in rows)
 
 
 def _stay(console: Console, folder: Path, database_url: str | None) -> int:
@@ -144,7 +147,15 @@ def _stay(console: Console, folder: Path, database_url: str | None) -> int:
 
 
 def _stack(folder: Path, database_url: str | None, *, say: Say) -> Stack:
-    return Stack(folder, database_url=database_url, department_deadline=_DEADLINE, decide_after=_DECIDE_AFTER, say=say)
+    return Stack(
+        folder,
+        database_url=database_url,
+        department_deadline=_DEADLINE,
+        decide_after=_DECIDE_AFTER,
+        bureau=True,
+        told=True,
+        say=say,
+    )
 
 
 def _progress(console: Console) -> Progress:

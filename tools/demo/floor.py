@@ -31,9 +31,17 @@ class Floor:
 
     def part(self, item: str, scenario: str = "grant", **more: Any) -> dict[str, Any]:
         """The business part of a submission by another person each time."""
-        self._serial += 1
-        reference = bank_ref("ICBC", self._serial)
+        reference = self.reference()
         return sample_submission(item, OUTLET, bank_ref=reference, scenario=scenario, serial=self._serial, **more)
+
+    def reference(self) -> str:
+        """A reference of the bank that was never used."""
+        return bank_ref("ICBC", self.person())
+
+    def person(self) -> int:
+        """The serial number of somebody who was never here."""
+        self._serial += 1
+        return self._serial
 
     def case(self, receipt_no: str) -> dict[str, Any]:
         """The case as its bank sees it now."""

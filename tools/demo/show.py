@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tools.demo.feed import Reading
+from tools.demo.notices import Told
 from tools.demo.story import Row
 from tools.stack import Stack
 from tools.stack.stack import APP_ID, CLIENT_ID, ROOT
@@ -63,6 +65,24 @@ def feed(reading: Reading) -> RenderableType:
     return Group(Text.from_markup(line + end), *(Text(f"  {wrong}", style="red") for wrong in reading.wrong))
 
 
+def told(found: Told, *, cases: int = 3) -> RenderableType:
+    """The notices of a few cases as the bank received them, and whether all of them came."""
+    shown = Table("notice of", "no.", "what", "state", "recorded", title="what the bank was told (notices)", box=None)
+    of_case: dict[str, list[dict[str, Any]]] = {}
+    for event in found.taken:
+        of_case.setdefault(event["receipt_no"], []).append(event)
+    variety = sorted(of_case, key=lambda number: -len({event["state"] for event in of_case[number]}))
+    withdrawn = [number for number in of_case if any(event["kind"] == "withdrawn" for event in of_case[number])]
+    for number in dict.fromkeys([*variety[: cases - 1], *withdrawn[:1]]):
+        for event in sorted(of_case[number], key=lambda e: int(e["event_no"])):
+            at = event.get("recorded_at", "")[11:19]
+            shown.add_row(number, event["event_no"], event["kind"], event["state"], at)
+    good = not found.wrong
+    line = f"{mark(good)} notices: {len(found.taken)} taken in {found.requests} requests, all signed both ways"
+    end = f"; nothing missing, complete after {found.waited:.1f} s" if good else ""
+    return Group(shown, Text(""), Text.from_markup(line + end), *(Text(f"  {w}", style="red") for w in found.wrong))
+
+
 def next_steps(stack: Stack) -> Text:
     """What to try when the demo is over. Print with ``soft_wrap``: its commands are there to be copied."""
     steps = (
@@ -83,6 +103,7 @@ def house(stack: Stack) -> Panel:
     for name, value in (
         ("gateway", stack.url),
         ("department FT_SBX", f"{stack.department_url} (its books: /control/ledger)"),
+        ("education bureau FT_EDU", f"{stack.bureau_url} (officers by hand: /control/)"),
         ("bank", f"ICBC, client {CLIENT_ID}, app_id {APP_ID}"),
         ("bank's private key", shown(stack.bank_key)),
         ("gateway's answer key", shown(stack.answer_key)),

@@ -1,4 +1,4 @@
-"""Stories of the daily business: decided at once, told later, asked for, refused, corrected, refused for its form.
+"""Stories of the daily business: decided at once, told later, asked for, refused, refused for its form.
 
 Must not stage a broken line; ``stories_hard`` does.
 """
@@ -64,23 +64,6 @@ def granted_by_polling(floor: Floor, row: Row) -> Iterator[None]:
     _granted_later(floor, row)
 
 
-def correction_asked(floor: Floor, row: Row) -> Iterator[None]:
-    """The department wants something put right; the bank sees what, and until when."""
-    row.filed(floor.branch.submit(floor.part("FT-SBX-004", "correct")), called=(1, 1), **{"called back": (1, MANY)})
-    floor.filed(row.receipt_no)
-    yield
-    case = floor.until_state(row.receipt_no, "correction")
-    row.need(case["state"] == "correction", f"the case is {case['state']}, not in correction")
-    row.want(case["phase"] == "waiting", f"phase {case['phase']}, not waiting")
-    asks = case.get("asks", [])
-    row.need(len(asks) == 1, f"{len(asks)} open questions, not one")
-    marks = asks[0]["what"]
-    row.want([mark["path"] for mark in marks] == ["form.remark"], f"not our name of the field: {marks}")
-    row.want("due" in asks[0], "no day until when")
-    row.seen.append(("ask", f"{asks[0]['text']} {marks[0]['path']}: {marks[0]['say']} (until {asks[0].get('due')})"))
-    row.seconds = floor.took(row.receipt_no)
-
-
 def invalid_form(floor: Floor, row: Row) -> Iterator[None]:
     """Every mistake is named at once, in the teller's language; nothing is filed."""
     part: dict[str, Any] = floor.part("FT-SBX-001")
@@ -123,6 +106,5 @@ DAILY: tuple[tuple[str, Story], ...] = (
     ("granted, the department calls back", granted_by_callback),
     ("granted, every callback comes twice", told_twice),
     ("granted, the department must be asked", granted_by_polling),
-    ("correction asked", correction_asked),
     ("form with mistakes", invalid_form),
 )

@@ -8,27 +8,34 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PREFIX = "GATEWAY_"
-DEPARTMENT = "FT_SBX"
+DEPARTMENT, BUREAU = "FT_SBX", "FT_EDU"
 OUR_APP = "gw-stack-01"
 
 
-def peers_toml(
-    base_url: str, secret_file: Path, *, deadline: float, cap: int = 16, rate: int = 0, threads: int = 8
+def department_toml(
+    code: str,
+    base_url: str,
+    secret_file: Path,
+    *,
+    deadline: float,
+    cap: int = 16,
+    rate: int = 0,
+    threads: int = 8,
 ) -> str:
-    """The peers file of one sandbox department. ``deadline`` in seconds; ``rate`` calls a second, 0 = no limit."""
+    """The peers file's block of one department. ``deadline`` in seconds; ``rate`` calls a second, 0 = no limit."""
     quoted = json.dumps  # a JSON string is a TOML basic string
     return "\n".join(
         [
-            f"[backends.{DEPARTMENT}]",
+            f"[backends.{code}]",
             f"base_url = {quoted(base_url)}",
             'networks = ["127.0.0.0/8"]',
             f"deadline = {float(deadline)}",
             f"cap = {cap}",
             f"rate = {rate}",
             f"threads = {threads}",
-            f"[backends.{DEPARTMENT}.values]",
+            f"[backends.{code}.values]",
             f"app = {quoted(OUR_APP)}",
-            f"[backends.{DEPARTMENT}.secrets]",
+            f"[backends.{code}.secrets]",
             f"hmac = {quoted(str(secret_file))}",
             "",
         ]
@@ -42,6 +49,7 @@ def environment(
     database_url: str,
     keys_dir: Path,
     peers_file: Path,
+    blobs_dir: Path,
     port: int,
     drain_seconds: int,
     more: Mapping[str, str] | None = None,
@@ -56,6 +64,7 @@ def environment(
         "DATABASE_URL": database_url,
         "KEYS_DIR": str(keys_dir),
         "PEERS_FILE": str(peers_file),
+        "BLOBS_DIR": str(blobs_dir),
         "LISTEN": f"127.0.0.1:{port}",
         "DRAIN_SECONDS": str(drain_seconds),
         **(more or {}),

@@ -20,17 +20,18 @@ from tools.stack.child import Child, NotUp
 from tools.stack.ports import ReservedPort, listening
 
 ROOT = Path(__file__).resolve().parents[2]
-GATEWAY, DEPARTMENT = "gateway", "department"
+GATEWAY, DEPARTMENT, BUREAU, BANK = "gateway", "department", "bureau", "bank"
 CLIENT_ID, APP_ID = "icbc-branches", "90000000000000000301"
 OUTLET = "ICBC-FT-03"
 _UP_WITHIN = 60.0
+_NOTICES = "/gateway/notice"
 
 
 class Stack:
     """Use as a context manager: all of it is up inside the block, all of it is gone behind it.
 
     Processes by name: ``gateway`` (doors; with ``embedded`` also dispatch), ``worker-1`` … ``worker-N``,
-    ``department``.
+    ``department``; where they are asked for, ``bureau`` (education) and ``bank`` (who takes the notices).
     """
 
     def __init__(
@@ -44,6 +45,8 @@ class Stack:
         department_deadline: float = 5.0,
         decide_after: float = 1.0,
         slow_seconds: float = 8.0,
+        bureau: bool = False,
+        told: bool = False,
         lane: Mapping[str, int] | None = None,
         settings: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda _text: None,
@@ -51,7 +54,8 @@ class Stack:
         """``folder``: new or empty. ``database_url``: an empty database; default SQLite in the folder.
 
         ``department_deadline``: seconds of one call, and so the pace of every recovery (a lease is 10 s longer).
-        ``decide_after``, ``slow_seconds``: the department's pace. ``lane``: ``cap``, ``rate``, ``threads`` of the
+        ``decide_after``, ``slow_seconds``: the departments' pace. ``bureau``: the education bureau is there too.
+        ``told``: the bank takes notices, at an address that is proven. ``lane``: ``cap``, ``rate``, ``threads`` of the
         department's lane. ``settings``: more settings of the gateway, by name without prefix. ``say`` hears of
         every step. Raises ``ValueError`` for workers beside an embedded gateway.
         """
@@ -63,26 +67,34 @@ class Stack:
         self.bank_dir = self.folder / "bank"
         self.peers_file = self.folder / "peers.toml"
         self.secret_file = self.folder / "department.secret"
+        self.bureau_secret_file = self.folder / "bureau.secret"
         self.database_url = database_url or f"sqlite:///{self.folder / 'gateway.db'}"
         self.embedded = embedded
         self._deadline = department_deadline
         self._pace = (decide_after, slow_seconds)
         self._lane = dict(lane or {})
         self._say = say
-        self._gateway_port, self._department_port = ReservedPort(), ReservedPort()
+        self._ports = {name: ReservedPort() for name in (GATEWAY, DEPARTMENT, BUREAU, BANK)}
         self.environment = config.environment(
             os.environ,
             profile=profile,
             database_url=self.database_url,
             keys_dir=self.keys_dir,
             peers_file=self.peers_file,
-            port=self._gateway_port.number,
+            blobs_dir=self.folder / "blobs",
+            port=self._ports[GATEWAY].number,
             drain_seconds=config.drain_seconds(department_deadline),
             more=settings,
         )
         python = [sys.executable, "-m"]
         self._children = {
             DEPARTMENT: self._child(DEPARTMENT, [*python, "mocks.departments.sandbox", *self._department_options()]),
+            **(
+                {BUREAU: self._child(BUREAU, [*python, "mocks.departments.education", *self._bureau_options()])}
+                if bureau
+                else {}
+            ),
+            **({BANK: self._child(BANK, [*python, "mocks.banks.icbc_notices", *self._bank_options()])} if told else {}),
             GATEWAY: self._child(GATEWAY, [*python, "gateway", "run" if embedded else "web"]),
         }
         for place in range(workers):
@@ -94,12 +106,12 @@ class Stack:
     @property
     def url(self) -> str:
         """The gateway's address."""
-        return f"http://127.0.0.1:{self._gateway_port.number}"
+        return f"http://127.0.0.1:{self._ports[GATEWAY].number}"
 
     @property
     def department_url(self) -> str:
         """The department's address."""
-        return f"http://127.0.0.1:{self._department_port.number}"
+        return f"http://127.0.0.1:{self._ports[DEPARTMENT].number}"
 
     @property
     def bank_key(self) -> Path:
@@ -115,6 +127,11 @@ class Stack:
     def env_file(self) -> Path:
         """The gateway's settings as lines for a shell to read, for commands by hand."""
         return self.folder / "gateway.env"
+
+    @property
+    def bureau_url(self) -> str:
+        """The education bureau's address."""
+        return f"http://127.0.0.1:{self._ports[BUREAU].number}"
 
     def branch(self, **how: Any) -> IcbcBranch:
         """A branch system of the enrolled client; ``how`` as ``IcbcBranch`` takes it."""
@@ -149,6 +166,14 @@ class Stack:
         query = "&".join(f"{name}={value}" for name, value in narrow.items())
         return self.control("ledger" + (f"?{query}" if query else ""))
 
+    def heard(self) -> dict[str, Any]:
+        """What the bank was told: ``heard`` (every request as it came) and ``states`` (what it believes)."""
+        return asking.ask_json(self._ports[BANK].number, "/control/ledger")
+
+    def of_bureau(self, what: str, order: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One order to the education bureau's control side; with ``order`` a POST."""
+        return asking.ask_json(self._ports[BUREAU].number, f"/control/{what}", order=order)
+
     def faults(self, **order: Any) -> dict[str, Any]:
         """Stage faults of the department: ``next=["cut_after"], methods=["POST"]`` …; nothing ends them."""
         return self.control("faults", order)
@@ -159,11 +184,11 @@ class Stack:
 
     def control(self, what: str, order: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One order to the department's control side; with ``order`` a POST."""
-        return asking.ask_json(self._department_port.number, f"/control/{what}", order=order)
+        return asking.ask_json(self._ports[DEPARTMENT].number, f"/control/{what}", order=order)
 
     def metric(self, name: str, **labels: str) -> float:
         """A number of the gateway's ``/metrics``, summed over the labels that are not given."""
-        return asking.number(asking.ask(self._gateway_port.number, "/metrics")[1], name, labels)
+        return asking.number(asking.ask(self._ports[GATEWAY].number, "/metrics")[1], name, labels)
 
     # --- start and stop ----------------------------------------------------------------------------------------------
 
@@ -171,11 +196,13 @@ class Stack:
         try:
             self._prepare()
             for name in self._children:
-                if name != DEPARTMENT:
+                if not self.alive(name):
                     self.start(name, wait=False)
             for name in self._children:
                 self._say(f"waiting for the {name}")
                 self.wait(name)
+            if BANK in self._children:
+                self._must("clients", "prove", CLIENT_ID)
         except BaseException:
             self.close()
             raise
@@ -185,11 +212,13 @@ class Stack:
         self.close()
 
     def close(self) -> None:
-        """Stop everything in order: doors, workers, department; what does not end in time is killed."""
-        for name in (GATEWAY, *sorted(n for n in self._children if n.startswith("worker")), DEPARTMENT):
-            self.stop(name)
-        self._gateway_port.release()
-        self._department_port.release()
+        """Stop everything in order: doors, workers, departments, the bank; what does not end in time is killed."""
+        workers = sorted(name for name in self._children if name.startswith("worker"))
+        for name in (GATEWAY, *workers, DEPARTMENT, BUREAU, BANK):
+            if name in self._children:
+                self.stop(name)
+        for port in self._ports.values():
+            port.release()
 
     def start(self, name: str, *, wait: bool = True) -> None:
         """Start a process that does not run; with ``wait`` until it is up. Raises ``NotUp``."""
@@ -209,7 +238,7 @@ class Stack:
     def kill9(self, name: str) -> None:
         """SIGKILL: no goodbye, no drain. Its port is free again when this returns."""
         self._children[name].kill9()
-        port = {GATEWAY: self._gateway_port, DEPARTMENT: self._department_port}.get(name)
+        port = self._ports.get(name)
         end = time.monotonic() + 5
         while port is not None and listening(port.number) and time.monotonic() < end:
             time.sleep(0.01)
@@ -244,14 +273,22 @@ class Stack:
             raise NotUp(f"{self.folder} is not empty: every run has a folder of its own")
         for directory in (self.folder, self.logs, self.bank_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        departments = [
+            config.department_toml(config.DEPARTMENT, self.department_url, self.secret_file, **self._lanes())
+        ]
         keys.write_secret(self.secret_file)
-        self.peers_file.write_text(
-            config.peers_toml(self.department_url, self.secret_file, deadline=self._deadline, **self._lane), "utf-8"
-        )
+        if BUREAU in self._children:
+            keys.write_secret(self.bureau_secret_file)
+            departments.append(
+                config.department_toml(config.BUREAU, self.bureau_url, self.bureau_secret_file, **self._lanes())
+            )
+        self.peers_file.write_text("".join(departments), "utf-8")
         self.env_file.touch(mode=0o600)  # a database's address may hold a password
         self.env_file.write_text(config.shell_lines(self.environment), "utf-8")
-        self._say("starting the department")
+        self._say("starting the departments")
         self.start(DEPARTMENT, wait=False)
+        if BUREAU in self._children:
+            self.start(BUREAU, wait=False)
         _, public = keys.bank_keys(self.bank_dir, "icbc")
         self._say("making keys (gateway init)")
         self._must("init")
@@ -261,6 +298,9 @@ class Stack:
         self._say("enrolling the bank (gateway clients enrol)")
         who = ["--bank", "ICBC", "--client-id", CLIENT_ID, "--claimed-id", APP_ID]
         self._must("clients", "enrol", *who, "--public-key", str(public))
+        if BANK in self._children:
+            address = f"http://127.0.0.1:{self._ports[BANK].number}{_NOTICES}"
+            self._must("clients", "notify", CLIENT_ID, "--url", address)
 
     def _must(self, *arguments: str) -> None:
         done = self.cli(*arguments)
@@ -272,23 +312,39 @@ class Stack:
 
     def _up_check(self, name: str, child: Child) -> Callable[[], bool]:
         if name == GATEWAY:
-            return lambda: asking.answers(self._gateway_port.number, "/readyz")
-        if name == DEPARTMENT:
-            return lambda: asking.answers(self._department_port.number, "/control/health")
+            return lambda: asking.answers(self._ports[GATEWAY].number, "/readyz")
+        if name in {DEPARTMENT, BUREAU}:
+            return lambda: asking.answers(self._ports[name].number, "/control/health")
+        if name == BANK:
+            return lambda: asking.answers(self._ports[BANK].number, "/control/ledger")
         return lambda: child.said("worker.started")
 
     def _child(self, name: str, command: list[str]) -> Child:
         return Child(name, command, environment=self.environment, cwd=ROOT, log=self.logs / f"{name}.log")
 
+    def _lanes(self) -> dict[str, Any]:
+        return {"deadline": self._deadline, **self._lane}
+
     def _department_options(self) -> list[str]:
+        return self._options_of(DEPARTMENT, config.DEPARTMENT, self.secret_file)
+
+    def _bureau_options(self) -> list[str]:
+        shares = ["--shares", "grant=1", "--push-minute", "1", "--hours", "always", "--rate", "0"]
+        return [*self._options_of(BUREAU, config.BUREAU, self.bureau_secret_file), *shares]
+
+    def _options_of(self, name: str, code: str, secret: Path) -> list[str]:
         decide_after, slow_seconds = self._pace
         options = {
-            "--port": str(self._department_port.number),
-            "--secret-file": str(self.secret_file),
-            "--state": str(self.folder / "department"),
-            "--callback-url": f"{self.url}/callback/{config.DEPARTMENT}",
+            "--port": str(self._ports[name].number),
+            "--secret-file": str(secret),
+            "--state": str(self.folder / name),
+            "--callback-url": f"{self.url}/callback/{code}",
             "--app": config.OUR_APP,
             "--decide-after": str(decide_after),
             "--slow-seconds": str(slow_seconds),
         }
         return [word for pair in options.items() for word in pair]
+
+    def _bank_options(self) -> list[str]:
+        keys_of = ["--app-id", APP_ID, "--key", str(self.bank_key), "--gateway-key", str(self.answer_key)]
+        return [*keys_of, "--path", _NOTICES, "--port", str(self._ports[BANK].number)]
