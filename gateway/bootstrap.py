@@ -45,11 +45,13 @@ from gateway.dispatch.words import LEASE as WORD_LEASE
 from gateway.dispatch.words import Words
 from gateway.domain.clock import Clock, SystemClock
 from gateway.domain.errors import BadSettings, GatewayError
+from gateway.domain.requests import Operation
 from gateway.materials.attached import Attached
 from gateway.materials.blobs import Blobs
 from gateway.materials.folder import Folder
 from gateway.materials.sweep import Sweep
 from gateway.materials.tickets import Tickets
+from gateway.parties.changes import World
 from gateway.parties.directory import Directory
 from gateway.parties.hearing import Hearing
 from gateway.parties.limits import AtOnce, Buckets
@@ -255,6 +257,16 @@ def build(
         ),
         wake=bell,
         owner=owner,
+    )
+
+
+def client_world(house: House) -> World:
+    """What an enrolment of a client is checked against."""
+    return World(
+        profiles={code: bank.traits.profiles for code, bank in house.banks.items()},
+        outlets={code: outlet.bank for code, outlet in house.catalogue.outlets.items()},
+        operations=frozenset(Operation),
+        sandbox=house.settings.sandbox,
     )
 
 

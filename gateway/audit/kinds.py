@@ -43,9 +43,13 @@ class EntryKind(StrEnum):
     MESSAGE_REUSED = "door:message:reused"
     CLIENT_ENROLLED = "party:client:enrolled"
     CLIENT_BLOCKED = "party:client:blocked"
+    CLIENT_UNBLOCKED = "party:client:unblocked"
+    CLIENT_LIMITED = "party:client:limited"
     ADDRESS_PROVEN = "party:address:proven"
     KEY_ADDED = "party:key:added"
+    KEY_ENDS = "party:key:ends"
     KEY_RETIRED = "party:key:retired"
+    WEAK_ALLOWED = "party:key:weak"
     PROCESS_STARTED = "system:process:started"
     PROCESS_STOPPED = "system:process:stopped"
     CATALOGUE_LOADED = "system:catalogue:loaded"
@@ -101,10 +105,14 @@ MEANINGS: dict[EntryKind, str] = {
     _K.MESSAGE_REFUSED: "an authentic message was refused for its content",
     _K.MESSAGE_REUSED: "an authentic message carried a transport id already used for other content and was refused",
     _K.CLIENT_ENROLLED: "a client of a bank was enrolled, or its enrolment changed",
-    _K.CLIENT_BLOCKED: "a client of a bank was blocked",
+    _K.CLIENT_BLOCKED: "a client of a bank was blocked; facts reason",
+    _K.CLIENT_UNBLOCKED: "a blocked client of a bank was let in again; facts reason",
+    _K.CLIENT_LIMITED: "a client of a bank got limits of its own; facts rate, at_once (0 = the house's)",
     _K.ADDRESS_PROVEN: "a test notice to a client's enrolled address was answered as agreed; notices go there from now",
     _K.KEY_ADDED: "a key was added, with its validity",
+    _K.KEY_ENDS: "a key got an end because its successor was added; facts key, until",
     _K.KEY_RETIRED: "a key was retired",
+    _K.WEAK_ALLOWED: "a key with a weak algorithm was enrolled, with a reason and an end; facts key, until, reason",
     _K.PROCESS_STARTED: "a process of the gateway started",
     _K.PROCESS_STOPPED: "a process of the gateway stopped in order",
     _K.CATALOGUE_LOADED: "a catalogue of items was loaded; digests catalogue",

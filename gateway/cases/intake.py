@@ -32,6 +32,7 @@ from gateway.signing.canon import same_business
 from gateway.signing.vault import Vault
 from gateway.store import acts, messages
 from gateway.store import cases as case_rows
+from gateway.store import clients as client_rows
 from gateway.store.database import Database
 from gateway.store.filing import Filed, Filing
 from gateway.wire.messages import WireResponse
@@ -139,6 +140,8 @@ class Intake:
             seen = messages.seen(tx, self._vault, hint.client_id, hint.transport_id)
             case = case_rows.by_bank_ref(tx, self._vault, request.bank, request.business.text("bank_ref"))
             act = None if case else acts.find(tx, request.bank, request.business.text("bank_ref"))
+            if not client_rows.still_good(tx, hint.client_id, hint.key_id, now=self._clock.now()):
+                raise NotAllowed(Reason.NOT_AUTHENTIC)  # blocked a moment ago: no stored answer either
         if seen is not None and seen.digest != hint.message_digest:
             raise Conflict(Reason.MESSAGE_ID_REUSED)
         if seen is not None and seen.answer:

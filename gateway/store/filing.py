@@ -19,6 +19,7 @@ from sqlalchemy import Table, exc
 from sqlalchemy.dialects import postgresql
 
 from gateway.store import tables
+from gateway.store.clients import STILL_GOOD
 from gateway.store.database import Database, Tx, is_unique_violation
 from gateway.store.group import Group
 
@@ -80,10 +81,6 @@ _SENT_ONCE = {
 _NAMES = {
     part: {c.name: _SENT_ONCE.get((part, c.name), f"{part}_{c.name}") for c in table.columns} for part, table in _PARTS
 }
-
-_STILL_GOOD = """SELECT 1 AS good FROM client c JOIN client_key k ON k.client_id = c.client_id
- WHERE c.client_id = :client_id AND c.status = 'active' AND k.key_id = :key_id AND k.use = 'verify'
- AND k.retired_at IS NULL AND k.valid_from <= :now AND (k.valid_until IS NULL OR k.valid_until > :now)"""
 
 
 class Filing:
@@ -165,7 +162,7 @@ def _at_once(shape: Shape) -> str:
         casts = ", ".join(f"CAST(:{name} AS {kind})" for name, kind in zip(names, kinds, strict=True))
         inserts.append(f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {casts} FROM ok")
     leading = ", ".join(f"w_{part} AS ({insert})" for (part, _), insert in zip(_PARTS, inserts[:-1], strict=False))
-    return f"WITH ok AS ({_STILL_GOOD}), {leading} {inserts[-1]}"
+    return f"WITH ok AS ({STILL_GOOD}), {leading} {inserts[-1]}"
 
 
 def _in_turn(shape: Shape) -> tuple[str, ...]:
@@ -174,7 +171,7 @@ def _in_turn(shape: Shape) -> tuple[str, ...]:
         f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(':' + name for name in names)}"
         for (_, table), (columns, names) in zip(_PARTS, shape, strict=True)
     ]
-    return (f"{inserts[0]} WHERE EXISTS ({_STILL_GOOD})", *inserts[1:])
+    return (f"{inserts[0]} WHERE EXISTS ({STILL_GOOD})", *inserts[1:])
 
 
 def _file_at_once(database: Database, plan: _Plan, params: dict[str, Any]) -> Filed:
