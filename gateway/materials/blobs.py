@@ -102,7 +102,7 @@ class Blobs:
         name = hash_of(ticket)
         with self._database.read() as tx:
             known = rows.ticket(tx, name)
-            blocked = known is not None and not client_rows.is_active(tx, known.client_id)
+            blocked = known is not None and client_rows.is_blocked(tx, known.client_id)
         # Judged before a try is counted: a stranger who learnt the ticket cannot use it up.
         if known is None or known.kind != "put" or known.expires_at <= now or blocked:
             raise NotFound(Reason.TICKET_UNKNOWN)
@@ -197,7 +197,7 @@ class Blobs:
         with self._database.read() as tx:
             known = rows.ticket(tx, name)
             blob = rows.by_id(tx, known.blob_id) if known is not None and known.kind == "get" else None
-            blocked = known is not None and not client_rows.is_active(tx, known.client_id)
+            blocked = known is not None and client_rows.is_blocked(tx, known.client_id)
         if known is None or blob is None or blocked or not self._may(known.client_id, address):
             raise NotFound(Reason.TICKET_UNKNOWN)
         if not self._database.again(lambda tx: rows.use_get(tx, name, now=now)):

@@ -156,10 +156,10 @@ def still_good(tx: Tx, client_id: str, key_id: str, *, now: datetime) -> bool:
     return tx.run(STILL_GOOD, {"client_id": client_id, "key_id": key_id, "now": micros(now)}).first() is not None
 
 
-def is_active(tx: Tx, client_id: str) -> bool:
-    """True while the client is not blocked, whatever a snapshot still says."""
+def is_blocked(tx: Tx, client_id: str) -> bool:
+    """True once the client is blocked, whatever a snapshot still says."""
     return (
-        tx.run("SELECT 1 FROM client WHERE client_id = :c AND status = 'active'", {"c": client_id}).first() is not None
+        tx.run("SELECT 1 FROM client WHERE client_id = :c AND status <> 'active'", {"c": client_id}).first() is not None
     )
 
 
