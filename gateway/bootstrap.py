@@ -57,10 +57,12 @@ from gateway.parties.hearing import Hearing
 from gateway.parties.limits import AtOnce, Buckets
 from gateway.parties.notify import LANE as NOTIFY_LANE
 from gateway.parties.notify import address_of
+from gateway.parties.switchboard import Switchboard
+from gateway.parties.switching import Places
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
-from gateway.store import jobs, messages, work
+from gateway.store import jobs, messages, switches, work
 from gateway.store.database import Database, micros
 from gateway.store.exchanges import ExchangeRecorder
 from gateway.store.migrate import check as check_schema
@@ -74,6 +76,7 @@ _INBOX_THREADS = 4
 _NOTICE_THREADS = 2  # of one process for one client
 _WATCH_EVERY = 30.0  # seconds
 _NOBODY_CLAIMS_AFTER = 120.0
+_REOPENED = timedelta(hours=1)  # what a closure held is long due when it ends, and goes out slowly
 _log = structlog.get_logger("bootstrap")
 
 
@@ -88,6 +91,7 @@ class House:
     keys: KeyRing
     catalogue: Catalogue
     directory: Directory
+    switchboard: Switchboard
     banks: Mapping[str, Bank]
     backends: Mapping[str, Backend]
     desk: Desk
@@ -172,6 +176,7 @@ def build(
     addresses = {code: _address(block) for code, block in settings.backends.items()}
     courier = Courier(addresses, recorder, clock, later=_client_address(directory))
     owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+    switchboard = Switchboard(database, clock)
     clockwork = Clockwork(database, catalogue, clock)
     words = Words(database, vault, catalogue=catalogue, clock=clock, clocks=clockwork)
     sealer = Sealer(
@@ -224,6 +229,7 @@ def build(
         keys=keys,
         catalogue=catalogue,
         directory=directory,
+        switchboard=switchboard,
         banks=banks,
         backends=backends,
         desk=_desk(
@@ -240,6 +246,7 @@ def build(
             blobs,
             tickets,
             hearing,
+            switchboard,
         ),
         tickets=tickets,
         blobs=blobs,
@@ -267,6 +274,16 @@ def client_world(house: House) -> World:
         outlets={code: outlet.bank for code, outlet in house.catalogue.outlets.items()},
         operations=frozenset(Operation),
         sandbox=house.settings.sandbox,
+    )
+
+
+def places(house: House) -> Places:
+    """What there is to be switched off, and whose systems may be closed."""
+    return Places(
+        items=frozenset(house.catalogue.items),
+        outlets={code: outlet.bank for code, outlet in house.catalogue.outlets.items()},
+        banks=frozenset(house.banks),
+        lanes=frozenset(house.backends),
     )
 
 
@@ -384,6 +401,7 @@ def _desk(
     blobs: Blobs,
     tickets: Tickets,
     hearing: Hearing,
+    switchboard: Switchboard,
 ) -> Desk:
     waiting = WaitingRoom(database, vault, clock=clock, places=settings.threads // 4)
     return Desk(
@@ -398,6 +416,7 @@ def _desk(
             backends=backends,
             clock=clock,
             clockwork=clockwork,
+            switchboard=switchboard,
             waiting=waiting,
             wake=wake,
         ),
@@ -415,7 +434,14 @@ def _desk(
             digest_algorithm=settings.digest,
         ),
         reading=Reading(database, vault, keys=keys, directory=directory, clock=clock),
-        info=Info(database, catalogue=catalogue, directory=directory, backends=frozenset(backends), clock=clock),
+        info=Info(
+            database,
+            catalogue=catalogue,
+            directory=directory,
+            backends=frozenset(backends),
+            switchboard=switchboard,
+            clock=clock,
+        ),
         tickets=tickets,
         directory=directory,
         clock=clock,
@@ -476,7 +502,10 @@ def _watching(database: Database, clock: Clock) -> Callable[[], None]:
             now = micros(tx.now())
             for row in work.counts(tx):
                 late = (now - row["oldest"]) / 1_000_000
-                if row["state"] == "due" and late > _NOBODY_CLAIMS_AFTER:
+                if row["state"] != "due" or late <= _NOBODY_CLAIMS_AFTER:
+                    continue
+                closed, reopened = switches.lane_closure(tx, row["lane"], ended_within=_REOPENED)
+                if not closed and reopened is None:
                     _log.error(
                         "work.nobody_claims",
                         lane=row["lane"],

@@ -50,6 +50,10 @@ class EntryKind(StrEnum):
     KEY_ENDS = "party:key:ends"
     KEY_RETIRED = "party:key:retired"
     WEAK_ALLOWED = "party:key:weak"
+    SWITCHED_OFF = "house:switch:off"
+    SWITCHED_ON = "house:switch:on"
+    CLOSURE_PLANNED = "house:closure:planned"
+    CLOSURE_ENDED = "house:closure:ended"
     PROCESS_STARTED = "system:process:started"
     PROCESS_STOPPED = "system:process:stopped"
     CATALOGUE_LOADED = "system:catalogue:loaded"
@@ -113,6 +117,10 @@ MEANINGS: dict[EntryKind, str] = {
     _K.KEY_ENDS: "a key got an end because its successor was added; facts key, until",
     _K.KEY_RETIRED: "a key was retired",
     _K.WEAK_ALLOWED: "a key with a weak algorithm was enrolled, with a reason and an end; facts key, until, reason",
+    _K.SWITCHED_OFF: "an item, an outlet or an item at an outlet takes no new submissions; facts from, say, reason",
+    _K.SWITCHED_ON: "what was switched off takes submissions again; facts reason",
+    _K.CLOSURE_PLANNED: "nothing is sent to a department's system for a time; facts closure, from, until, say, reason",
+    _K.CLOSURE_ENDED: "a closure was ended early or taken back; facts closure, reason",
     _K.PROCESS_STARTED: "a process of the gateway started",
     _K.PROCESS_STOPPED: "a process of the gateway stopped in order",
     _K.CATALOGUE_LOADED: "a catalogue of items was loaded; digests catalogue",

@@ -22,6 +22,7 @@ from gateway.store import tables
 from gateway.store.clients import STILL_GOOD
 from gateway.store.database import Database, Tx, is_unique_violation
 from gateway.store.group import Group
+from gateway.store.switches import NOT_OFF
 
 Row = Mapping[str, Any]
 # Part by part: the columns that have a value, and the parameters that carry it.
@@ -32,7 +33,7 @@ class Filed(StrEnum):
     """What became of the four rows."""
 
     FILED = "filed"
-    BLOCKED = "blocked"  # the client or its key is no longer good
+    BLOCKED = "blocked"  # the client or its key is no longer good, or the item or outlet was switched off
     CLASH = "clash"  # a unique constraint decided: message, submission, receipt number or open case
 
 
@@ -81,6 +82,8 @@ _SENT_ONCE = {
 _NAMES = {
     part: {c.name: _SENT_ONCE.get((part, c.name), f"{part}_{c.name}") for c in table.columns} for part, table in _PARTS
 }
+
+_MAY = f"{STILL_GOOD} AND " + NOT_OFF.format(item=":case_item", outlet=":case_outlet", bank=":bank", now=":now")
 
 
 class Filing:
@@ -162,7 +165,7 @@ def _at_once(shape: Shape) -> str:
         casts = ", ".join(f"CAST(:{name} AS {kind})" for name, kind in zip(names, kinds, strict=True))
         inserts.append(f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {casts} FROM ok")
     leading = ", ".join(f"w_{part} AS ({insert})" for (part, _), insert in zip(_PARTS, inserts[:-1], strict=False))
-    return f"WITH ok AS ({STILL_GOOD}), {leading} {inserts[-1]}"
+    return f"WITH ok AS ({_MAY}), {leading} {inserts[-1]}"
 
 
 def _in_turn(shape: Shape) -> tuple[str, ...]:
@@ -171,7 +174,7 @@ def _in_turn(shape: Shape) -> tuple[str, ...]:
         f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(':' + name for name in names)}"
         for (_, table), (columns, names) in zip(_PARTS, shape, strict=True)
     ]
-    return (f"{inserts[0]} WHERE EXISTS ({STILL_GOOD})", *inserts[1:])
+    return (f"{inserts[0]} WHERE EXISTS ({_MAY})", *inserts[1:])
 
 
 def _file_at_once(database: Database, plan: _Plan, params: dict[str, Any]) -> Filed:

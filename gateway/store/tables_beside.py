@@ -38,6 +38,34 @@ calendar_day = Table(
     Column("kind", String(4), nullable=False),  # off | work
 )
 
+# -- switches and closures -------------------------------------------------------------------------------------
+
+switch_off = Table(
+    "switch_off",
+    metadata,
+    Column("item", String(24), primary_key=True),  # "" = every one
+    Column("outlet", String(24), primary_key=True),
+    Column("bank", String(8), primary_key=True),
+    Column("from_at", Micros, nullable=False),
+    Column("until_at", Micros),  # none = until it is switched on
+    Column("say", String(120), nullable=False),  # for the counter
+    Column("reason", String(200), nullable=False),  # for the house
+    Column("set_at", Micros, nullable=False),
+)
+
+closure = Table(
+    "closure",
+    metadata,
+    Column("closure_id", String(32), primary_key=True),
+    Column("lane", String(24), nullable=False),  # the department's system: nothing is claimed for it meanwhile
+    Column("from_at", Micros, nullable=False),
+    Column("until_at", Micros, nullable=False),
+    Column("say", String(120), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("set_at", Micros, nullable=False),
+    Index("ix_closure_lane", "lane", "until_at"),
+)
+
 # -- acts on cases, notices to banks -----------------------------------------------------------------------
 
 act_ref = Table(
