@@ -83,6 +83,7 @@ _NAMES = {
     part: {c.name: _SENT_ONCE.get((part, c.name), f"{part}_{c.name}") for c in table.columns} for part, table in _PARTS
 }
 
+_JUDGED = ("case_item", "case_outlet", "bank")
 _MAY = f"{STILL_GOOD} AND " + NOT_OFF.format(item=":case_item", outlet=":case_outlet", bank=":bank", now=":now")
 
 
@@ -134,6 +135,8 @@ def _planned(rows: FourRows) -> tuple[_Plan, dict[str, Any]]:
     if own:  # a row says something else than the others: it keeps its own
         plan = _plan(given, frozenset(own))
         params = {name: parts[part][column] for name, part, column in plan.taken}
+    for name in _JUDGED:  # a row without one of them is the column's to refuse
+        params.setdefault(name, None)
     params["key_id"] = rows.key_id
     return plan, params
 
