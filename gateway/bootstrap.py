@@ -18,6 +18,10 @@ from typing import Any
 import structlog
 
 from gateway import registry
+from gateway.acts.persons import ReadToken, nobody
+from gateway.acts.room import LANE as ACTS_LANE
+from gateway.acts.room import LEASE as ACT_LEASE
+from gateway.acts.room import Acts
 from gateway.calendar import tables as calendar_tables
 from gateway.calendar.clockwork import Clockwork
 from gateway.cases.amend import Amending
@@ -46,19 +50,20 @@ from gateway.dispatch.words import Words
 from gateway.domain.clock import Clock, SystemClock
 from gateway.domain.errors import BadSettings, GatewayError
 from gateway.domain.requests import Operation
+from gateway.executors import executors
 from gateway.materials.attached import Attached
 from gateway.materials.blobs import Blobs
 from gateway.materials.folder import Folder
 from gateway.materials.sweep import Sweep
 from gateway.materials.tickets import Tickets
-from gateway.parties.changes import World
+from gateway.parties.changes import ClientChanges, World
 from gateway.parties.directory import Directory
 from gateway.parties.hearing import Hearing
 from gateway.parties.limits import AtOnce, Buckets
 from gateway.parties.notify import LANE as NOTIFY_LANE
 from gateway.parties.notify import address_of
 from gateway.parties.switchboard import Switchboard
-from gateway.parties.switching import Places
+from gateway.parties.switching import Places, Switching
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
@@ -101,6 +106,7 @@ class House:
     watch: ClockWatch
     words: Words
     notices: Notices
+    acts: Acts
     courier: Courier
     refusals: Refusals
     metrics: Metrics
@@ -109,6 +115,7 @@ class House:
     ticker: Ticker
     wake: Callable[[], None]
     owner: str
+    read_token: ReadToken = nobody  # who a person's token names
 
     def start(self) -> None:
         """Start this process's threads."""
@@ -171,6 +178,7 @@ def build(
     for code, block in settings.backends.items():
         work.Lanes.ensure(database, code, cap=int(block.values.get("cap", 16)), rate=int(block.values.get("rate", 0)))
     work.Lanes.ensure(database, work.INBOX, cap=64, rate=0)
+    work.Lanes.ensure(database, ACTS_LANE, cap=4, rate=0)
     bell = _Bell()
     recorder = ExchangeRecorder(database, vault, on_failure=metrics.unrecorded.inc)
     addresses = {code: _address(block) for code, block in settings.backends.items()}
@@ -200,6 +208,18 @@ def build(
         owner=owner,
         observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
     )
+    acts = Acts(
+        database,
+        vault,
+        executors=executors(
+            clients=ClientChanges(vault, client_world(banks, catalogue, sandbox=settings.sandbox)),
+            switching=Switching(places(banks, backends, catalogue)),
+            directory=directory,
+        ),
+        clock=clock,
+        owner=owner,
+        wake=bell,
+    )
     hearing = Hearing(database, vault, directory=directory, clock=clock, wake=bell)
     runner = None
     if dispatch:
@@ -216,7 +236,7 @@ def build(
         )
         runner = bell.runner = Runner(
             database,
-            lanes=_lanes(settings, addresses, calls, words),
+            lanes=_lanes(settings, addresses, calls, words, acts),
             owner=owner,
             clock=clock,
             later=_notice_lanes(notices),
@@ -254,36 +274,37 @@ def build(
         watch=watch,
         words=words,
         notices=notices,
+        acts=acts,
         courier=courier,
         refusals=refusals,
         metrics=metrics,
         sealer=sealer,
         runner=runner,
         ticker=Ticker(
-            _chores(database, refusals, sealer, clock, watch, sweep, notices, doors=doors, dispatch=dispatch)
+            _chores(database, refusals, sealer, clock, watch, sweep, notices, acts, doors=doors, dispatch=dispatch)
         ),
         wake=bell,
         owner=owner,
     )
 
 
-def client_world(house: House) -> World:
+def client_world(banks: Mapping[str, Bank], catalogue: Catalogue, *, sandbox: bool) -> World:
     """What an enrolment of a client is checked against."""
     return World(
-        profiles={code: bank.traits.profiles for code, bank in house.banks.items()},
-        outlets={code: outlet.bank for code, outlet in house.catalogue.outlets.items()},
+        profiles={code: bank.traits.profiles for code, bank in banks.items()},
+        outlets={code: outlet.bank for code, outlet in catalogue.outlets.items()},
         operations=frozenset(Operation),
-        sandbox=house.settings.sandbox,
+        sandbox=sandbox,
     )
 
 
-def places(house: House) -> Places:
+def places(banks: Mapping[str, Bank], backends: Mapping[str, Backend], catalogue: Catalogue) -> Places:
     """What there is to be switched off, and whose systems may be closed."""
     return Places(
-        items=frozenset(house.catalogue.items),
-        outlets={code: outlet.bank for code, outlet in house.catalogue.outlets.items()},
-        banks=frozenset(house.banks),
-        lanes=frozenset(house.backends),
+        items=frozenset(catalogue.items),
+        outlets={code: outlet.bank for code, outlet in catalogue.outlets.items()},
+        banks=frozenset(banks),
+        lanes=frozenset(backends),
     )
 
 
@@ -338,7 +359,9 @@ def _address(block: PeerBlock) -> PeerAddress:
     )
 
 
-def _lanes(settings: Settings, addresses: Mapping[str, PeerAddress], calls: Calls, words: Words) -> dict[str, Lane]:
+def _lanes(
+    settings: Settings, addresses: Mapping[str, PeerAddress], calls: Calls, words: Words, acts: Acts
+) -> dict[str, Lane]:
     lanes = {
         code: Lane(
             name=code,
@@ -357,6 +380,7 @@ def _lanes(settings: Settings, addresses: Mapping[str, PeerAddress], calls: Call
         lease=WORD_LEASE,
         handle=lambda claim, started: words.handle(claim, started=started),
     )
+    lanes[ACTS_LANE] = Lane(name=ACTS_LANE, kinds=(work.ACT,), threads=1, lease=ACT_LEASE, handle=acts.handle)
     return lanes
 
 
@@ -459,6 +483,7 @@ def _chores(
     watch: ClockWatch,
     sweep: Sweep,
     notices: Notices,
+    acts: Acts,
     *,
     doors: bool,
     dispatch: bool,
@@ -470,6 +495,7 @@ def _chores(
             notices.turn,
             watch.turn,
             sweep.turn,
+            acts.turn,
             _forgetting(database, clock),
             _watching(database, clock),
         ]

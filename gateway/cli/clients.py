@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.table import Column, Table
 
 from gateway import registry
-from gateway.audit.kinds import EntryKind
-from gateway.bootstrap import House, client_world
-from gateway.cli.base import console, main, next_step, open_house, operator
+from gateway.bootstrap import House
+from gateway.cli.acting import carry, with_token
+from gateway.cli.base import console, main, next_step, open_house
 from gateway.contracts.bank import Client, ClientKey
 from gateway.domain.clock import stamp
-from gateway.domain.records import EntryDraft
 from gateway.domain.requests import Operation
-from gateway.parties.changes import ClientChanges, Doing
 from gateway.parties.enrolment import options_of
-from gateway.parties.notify import check_enrolment, notify_url
+from gateway.parties.notify import notify_url
 from gateway.signing.profiles import WEAK
 from gateway.signing.public_files import public_der
 from gateway.store import clients as client_rows
-from gateway.store import trail
-from gateway.store.database import Tx
 
-T = TypeVar("T")
+_LIST = "python -m gateway clients list"
 _KEY_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -56,7 +50,10 @@ def clients() -> None:
 @click.option("--at-once", default="", help="requests at the same time of its own; default: the house's")
 @click.option("--reason", default="", help="why, for a weak algorithm")
 @click.option("--until", default="", metavar="DATE", help="when a weak algorithm ends, within twelve months")
-def clients_enrol(public_key: Path, cipher_key_file: Path | None, options: tuple[str, ...], **given: Any) -> None:
+@with_token
+def clients_enrol(
+    public_key: Path, cipher_key_file: Path | None, options: tuple[str, ...], token_file: Path | None, **given: Any
+) -> None:
     """Enrol one client with its verification key."""
     house = open_house()
     payload = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}
@@ -64,9 +61,8 @@ def clients_enrol(public_key: Path, cipher_key_file: Path | None, options: tuple
     payload["options"] = options_of(options)
     if cipher_key_file:
         payload["cipher_key"] = cipher_key_file.read_text().strip()
-    key = _change(house, lambda tx, changes, doing: changes.enrol(tx, payload, doing))
-    console.print(f"enrolled {payload['client_id']}, key {key}")
-    next_step("python -m gateway clients list; the client's first call should be an echo")
+    then = "python -m gateway clients list; the client's first call should be an echo"
+    carry(house, "client.enrol", payload, token_file=token_file, then=then)
 
 
 @clients.command("rotate")
@@ -79,38 +75,36 @@ def clients_enrol(public_key: Path, cipher_key_file: Path | None, options: tuple
 @click.option("--reason", default="", help="why, for a weak algorithm")
 @click.option("--until", default="", metavar="DATE", help="when a weak algorithm ends, within twelve months")
 @click.option("--finish", is_flag=True, help="end the rotation now: every key but the newest is retired")
+@with_token
 def clients_rotate(
-    client_id: str, public_key: Path | None, cipher_key_file: Path | None, start: str, finish: bool, **given: str
+    client_id: str,
+    public_key: Path | None,
+    cipher_key_file: Path | None,
+    start: str,
+    finish: bool,
+    token_file: Path | None,
+    **given: str,
 ) -> None:
     """Give a client a new key; the old one and the new one are valid together until the old one ends."""
     if sum((bool(public_key), bool(cipher_key_file), finish)) != 1:
         raise click.UsageError("give one of --public-key, --cipher-key-file and --finish")
-    house = open_house()
-    payload = {"client_id": client_id, "from": start, **given}
-    if finish:
-        gone = _change(house, lambda tx, changes, doing: changes.finish_rotation(tx, client_id, doing))
-        console.print(f"retired {', '.join(gone) or 'nothing: one key was valid'}")
-    elif public_key is not None:
-        payload["public_key"] = _key_text(public_key)
-        key = _change(house, lambda tx, changes, doing: changes.rotate(tx, payload, doing))
-        console.print(f"{client_id} has key {key}; the older one ends {given['overlap_days']} days after it begins")
+    kind, payload = "client.finish_rotation", {"client_id": client_id}
+    if public_key is not None:
+        kind, payload = "client.rotate", {**payload, **given, "from": start, "public_key": _key_text(public_key)}
     elif cipher_key_file is not None:
-        payload["cipher_key"] = cipher_key_file.read_text().strip()
-        key = _change(house, lambda tx, changes, doing: changes.rotate_cipher(tx, payload, doing))
-        console.print(f"{client_id} has cipher key {key}")
-    next_step("python -m gateway clients list")
+        text = cipher_key_file.read_text().strip()
+        kind, payload = "client.rotate_cipher", {**payload, "from": start, "cipher_key": text}
+    carry(open_house(), kind, payload, token_file=token_file, then=_LIST)
 
 
 @clients.command("limits")
 @click.argument("client_id")
 @click.option("--rate", required=True, help="requests a second; 0 = the house's setting")
 @click.option("--at-once", required=True, help="requests at the same time; 0 = the house's setting")
-def clients_limits(**payload: str) -> None:
+@with_token
+def clients_limits(token_file: Path | None, **payload: str) -> None:
     """Give a client limits of its own; each process keeps them by itself."""
-    house = open_house()
-    _change(house, lambda tx, changes, doing: changes.set_limits(tx, payload, doing))
-    console.print(f"{payload['client_id']}: {payload['rate']} a second, {payload['at_once']} at once")
-    next_step("python -m gateway clients list")
+    carry(open_house(), "client.limits", payload, token_file=token_file, then=_LIST)
 
 
 @clients.command("notify")
@@ -118,22 +112,19 @@ def clients_limits(**payload: str) -> None:
 @click.option("--url", required=True, help='where it is told; "" = no notices any more')
 @click.option("--network", "networks", multiple=True, help="where a host name may resolve to")
 @click.option("--ca", type=click.Path(exists=True, path_type=Path), help="the authority its certificate comes from")
-def clients_notify(client_id: str, url: str, networks: tuple[str, ...], ca: Path | None) -> None:
+@with_token
+def clients_notify(
+    client_id: str, url: str, networks: tuple[str, ...], ca: Path | None, token_file: Path | None
+) -> None:
     """Enrol another notify address; it has to be proven before anything is told there."""
-    house = open_house()
-    client = _client(house, client_id)
-    told = {"url": url, "networks": ",".join(networks), "ca": str(ca.resolve()) if ca else ""}
-    changes = {f"notify_{name}": value for name, value in told.items()}
-    check_enrolment(replace(client, options={**(client.options or {}), **changes}), sandbox=house.settings.sandbox)
-    draft = _client_draft(EntryKind.CLIENT_ENROLLED, client_id, house.clock.now(), {"changed": "notify address"})
-
-    def act(tx: Any) -> None:
-        client_rows.set_options(tx, client_id, changes)
-        trail.append_loose(tx, [draft])
-
-    house.database.again(act)
-    console.print(f"{client_id} is told at {url}" if url else f"{client_id} is told nothing any more")
-    next_step(f"python -m gateway clients prove {client_id}" if url else "python -m gateway clients list")
+    payload = {
+        "client_id": client_id,
+        "url": url,
+        "networks": ",".join(networks),
+        "ca": str(ca.resolve()) if ca else "",
+    }
+    then = f"python -m gateway clients prove {client_id}" if url else _LIST
+    carry(open_house(), "client.notify", payload, token_file=token_file, then=then)
 
 
 @clients.command("prove")
@@ -162,40 +153,27 @@ def _client(house: House, client_id: str) -> Client:
 @clients.command("block")
 @click.argument("client_id")
 @click.option("--reason", default="", help="for the trail")
-def clients_block(client_id: str, reason: str) -> None:
-    """Block a client at once, in every process."""
-    _set_status(client_id, "blocked", reason)
-    next_step(f"python -m gateway clients unblock {client_id}, once the bank has a new key or the matter is settled")
+@with_token
+def clients_block(client_id: str, reason: str, token_file: Path | None) -> None:
+    """Block a client at once, in every process; one person is enough."""
+    then = f"python -m gateway clients unblock {client_id}, once the bank has a new key or the matter is settled"
+    payload = {"client_id": client_id, "reason": reason}
+    carry(open_house(), "client.block", payload, token_file=token_file, then=then)
 
 
 @clients.command("unblock")
 @click.argument("client_id")
 @click.option("--reason", required=True, help="for the trail")
-def clients_unblock(client_id: str, reason: str) -> None:
+@with_token
+def clients_unblock(client_id: str, reason: str, token_file: Path | None) -> None:
     """Let a blocked client in again."""
-    _set_status(client_id, "active", reason)
-    next_step("the client's first call should be an echo")
-
-
-def _set_status(client_id: str, status: str, reason: str) -> None:
-    house = open_house()
-    _change(house, lambda tx, changes, doing: changes.set_status(tx, client_id, status, doing, reason=reason))
-    console.print(f"{client_id} is {status}")
-
-
-def _change(house: House, act: Callable[[Tx, ClientChanges, Doing], T]) -> T:
-    """One change of a client, in a transaction of its own."""
-    changes = ClientChanges(house.vault, client_world(house))
-    doing = Doing(at=house.clock.now(), actor=operator())
-    return house.database.again(lambda tx: act(tx, changes, doing))
+    payload = {"client_id": client_id, "reason": reason}
+    then = "the client's first call should be an echo"
+    carry(open_house(), "client.unblock", payload, token_file=token_file, then=then)
 
 
 def _key_text(path: Path) -> str:
     return base64.b64encode(public_der(path.read_bytes())).decode()
-
-
-def _client_draft(kind: EntryKind, client_id: str, at: datetime, facts: dict[str, str]) -> EntryDraft:
-    return EntryDraft(kind=kind, subject=f"client:{client_id}", at=at, actor=operator(), facts=facts)
 
 
 @clients.command("list")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
 import click
 from rich.table import Table
 
-from gateway.bootstrap import House, places
-from gateway.cli.base import console, main, next_step, open_house, operator
+from gateway.cli.acting import carry, with_token
+from gateway.cli.base import console, main, next_step, open_house
 from gateway.domain.clock import stamp
-from gateway.parties.changes import Doing
-from gateway.parties.switching import Switching
 from gateway.store import switches
-from gateway.store.database import Tx
 
 _ITEM = click.option("--item", default="", help="item code; default: every item of the outlet")
 _OUTLET = click.option("--outlet", default="", help="outlet code; default: everywhere")
@@ -36,11 +33,11 @@ def switch() -> None:
 @_REASON
 @_FROM
 @click.option("--until", default="", metavar="TIME", help="default: until it is switched on")
-def switch_off(start: str, **payload: str) -> None:
+@with_token
+def switch_off(start: str, token_file: Path | None, **payload: str) -> None:
     """Take no new submissions of an item, of an outlet, or of an item at an outlet."""
-    what = _change(open_house(), lambda tx, room, doing: room.off(tx, {**payload, "from": start}, doing))
-    console.print(f"{what} is off")
-    next_step("python -m gateway switch list")
+    then = "python -m gateway switch list"
+    carry(open_house(), "switch.off", {**payload, "from": start}, token_file=token_file, then=then)
 
 
 @switch.command("on")
@@ -48,10 +45,10 @@ def switch_off(start: str, **payload: str) -> None:
 @_OUTLET
 @_BANK
 @_REASON
-def switch_on(**payload: str) -> None:
+@with_token
+def switch_on(token_file: Path | None, **payload: str) -> None:
     """Take submissions again."""
-    console.print(f"{_change(open_house(), lambda tx, room, doing: room.on(tx, payload, doing))} is on")
-    next_step("python -m gateway switch list")
+    carry(open_house(), "switch.on", payload, token_file=token_file, then="python -m gateway switch list")
 
 
 @switch.command("list")
@@ -89,22 +86,20 @@ def departments() -> None:
 @click.option("--until", required=True, metavar="TIME", help="when calls go out again")
 @_SAY
 @_REASON
-def departments_close(department: str, start: str, **payload: str) -> None:
+@with_token
+def departments_close(department: str, start: str, token_file: Path | None, **payload: str) -> None:
     """Hold every call to DEPARTMENT for a time; counters are told, cases are taken and passed on afterwards."""
     wanted = {**payload, "department": department, "from": start}
-    closure = _change(open_house(), lambda tx, room, doing: room.close(tx, wanted, doing))
-    console.print(f"{department} is closed until {payload['until']}, closure {closure}")
-    next_step(f"python -m gateway departments reopen {closure} --reason …, when it ends early")
+    carry(open_house(), "closure.plan", wanted, token_file=token_file, then="python -m gateway departments list")
 
 
 @departments.command("reopen")
 @click.argument("closure")
 @_REASON
-def departments_reopen(**payload: str) -> None:
+@with_token
+def departments_reopen(token_file: Path | None, **payload: str) -> None:
     """End a closure now, or take back one that is to come; what waits goes out slowly at first."""
-    lane = _change(open_house(), lambda tx, room, doing: room.reopen(tx, payload, doing))
-    console.print(f"{lane} is open")
-    next_step("python -m gateway departments list")
+    carry(open_house(), "closure.end", payload, token_file=token_file, then="python -m gateway departments list")
 
 
 @departments.command("list")
@@ -121,9 +116,3 @@ def departments_list() -> None:
         table.add_row(one.lane, state, *times, one.say, one.reason, one.closure_id)
     console.print(table)
     next_step("python -m gateway departments reopen CLOSURE --reason …" if found else "nothing: no closure is planned")
-
-
-def _change(house: House, act: Callable[[Tx, Switching, Doing], str]) -> str:
-    room = Switching(places(house))
-    doing = Doing(at=house.clock.now(), actor=operator())
-    return house.database.again(lambda tx: act(tx, room, doing))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from gateway.audit.kinds import EntryKind
 from gateway.contracts.bank import Client, ClientKey
 from gateway.domain.clock import BEIJING, beijing_day, read_stamp, stamp
 from gateway.domain.errors import BadSettings
-from gateway.domain.records import EntryDraft
+from gateway.domain.records import Doing, EntryDraft
 from gateway.parties.enrolment import checked_networks, cipher_key, verification_key
 from gateway.parties.notify import check_enrolment
 from gateway.signing.keys import is_published
@@ -42,15 +42,6 @@ class World:
     outlets: Mapping[str, str]
     operations: Collection[str]
     sandbox: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Doing:
-    """Who makes the change and when; ``facts`` say in the entry which act it belongs to."""
-
-    at: datetime
-    actor: str
-    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class ClientChanges:
@@ -178,13 +169,31 @@ class ClientChanges:
         kind = EntryKind.CLIENT_BLOCKED if status == "blocked" else EntryKind.CLIENT_UNBLOCKED
         _note(tx, kind, client_id, doing, {"status": status, "reason": as_fact(reason)})
 
+    @staticmethod
+    def read_limits(payload: Payload) -> tuple[int, int]:
+        """Requests a second and at once, checked."""
+        return _number(payload, "rate", MOST_A_SECOND), _number(payload, "at_once", MOST_AT_ONCE)
+
     def set_limits(self, tx: Tx, payload: Payload, doing: Doing) -> None:
         """A client's own limits, 0 = the house's."""
         client_id = str(payload["client_id"])
-        rate, at_once = _number(payload, "rate", MOST_A_SECOND), _number(payload, "at_once", MOST_AT_ONCE)
+        rate, at_once = self.read_limits(payload)
         if not rows.set_limits(tx, client_id, rate=rate, at_once=at_once):
             raise _unknown(client_id)
         _note(tx, EntryKind.CLIENT_LIMITED, client_id, doing, {"rate": str(rate), "at_once": str(at_once)})
+
+    def read_notify(self, payload: Payload, client: Client) -> dict[str, str]:
+        """The options a new notify address changes, checked against the client it is for."""
+        told = {name: str(payload.get(name, "")) for name in ("url", "networks", "ca")}
+        changes = {f"notify_{name}": value for name, value in told.items()}
+        check_enrolment(replace(client, options={**(client.options or {}), **changes}), sandbox=self._world.sandbox)
+        return changes
+
+    def set_notify(self, tx: Tx, payload: Payload, doing: Doing) -> None:
+        """Another notify address, "" = none any more; it has to be proven before anything is told there."""
+        client = self._locked(tx, payload)
+        rows.set_options(tx, client.client_id, self.read_notify(payload, client))
+        _note(tx, EntryKind.CLIENT_ENROLLED, client.client_id, doing, {"changed": "notify address"})
 
     # -- checks -----------------------------------------------------------------------------------------------
 

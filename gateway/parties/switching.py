@@ -14,8 +14,7 @@ from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
 from gateway.domain.clock import read_stamp, stamp
 from gateway.domain.errors import BadSettings
-from gateway.domain.records import EntryDraft
-from gateway.parties.changes import Doing
+from gateway.domain.records import Doing, EntryDraft
 from gateway.store import switches, trail
 from gateway.store.database import Tx, new_id
 from gateway.store.switches import Closure, Off

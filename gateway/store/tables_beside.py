@@ -66,6 +66,40 @@ closure = Table(
     Index("ix_closure_lane", "lane", "until_at"),
 )
 
+# -- acts of people (rules.md 30) --------------------------------------------------------------------------------
+
+act = Table(
+    "act",
+    metadata,
+    Column("act_id", String(32), primary_key=True),  # also the id of its work row
+    Column("kind", String(32), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("digest", String(72), nullable=False),  # of the payload with its salt: what is approved
+    Column("payload_sealed", LargeBinary, nullable=False),
+    Column("persons", SmallInteger, nullable=False),  # natural persons it takes
+    Column("proposed_by", String(112), nullable=False),  # as the trail names them
+    Column("proposer", String(112), nullable=False),  # the natural person, "" = not proven
+    Column("subject", String(112), nullable=False),  # a person it is about, "" = nobody
+    Column("proposed_at", Micros, nullable=False),
+    Column("expires_at", Micros, nullable=False),
+    Column("ended_at", Micros),
+    Column("result", String(200)),
+    CheckConstraint(
+        "state IN ('proposed','approved','executed','failed','refused','withdrawn','expired')", name="state"
+    ),
+    Index("ix_act_state", "state", "expires_at"),
+)
+
+act_approval = Table(
+    "act_approval",
+    metadata,
+    Column("act_id", String(32), primary_key=True),
+    Column("person", String(112), primary_key=True),  # one person counts once, by constraint
+    Column("approved_by", String(112), nullable=False),
+    Column("digest", String(72), nullable=False),
+    Column("at", Micros, nullable=False),
+)
+
 # -- acts on cases, notices to banks -----------------------------------------------------------------------
 
 act_ref = Table(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from gateway.bootstrap import client_world
 from gateway.contracts.bank import Client
 from gateway.domain.clock import beijing_day, stamp
 from gateway.domain.errors import BadSettings
-from gateway.parties.changes import ClientChanges, Doing
+from gateway.domain.records import Doing
+from gateway.parties.changes import ClientChanges
 from gateway.signing.keys import PUBLISHED
 from gateway.store import clients as rows
 from tests.builders import APP_ID, BANK, CLIENT_ID, SmallHouse, bank_key, branch_of, public_der, small_house
@@ -37,7 +37,7 @@ def lite(tmp_path: Path, sqlite_url: str) -> Iterator[SmallHouse]:
 
 
 def change(house: SmallHouse, name: str, *arguments: Any, sandbox: bool = True, **named: Any) -> Any:
-    changes = ClientChanges(house.house.vault, replace(client_world(house.house), sandbox=sandbox))
+    changes = ClientChanges(house.house.vault, client_world(house.house.banks, house.house.catalogue, sandbox=sandbox))
     doing = Doing(at=house.clock.now(), actor="operator:test")
     return house.house.database.again(lambda tx: getattr(changes, name)(tx, *arguments, doing, **named))
 

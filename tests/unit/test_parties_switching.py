@@ -12,7 +12,7 @@ import pytest
 from gateway.bootstrap import places
 from gateway.domain.clock import stamp
 from gateway.domain.errors import BadSettings
-from gateway.parties.changes import Doing
+from gateway.domain.records import Doing
 from gateway.parties.switching import Switching
 from mocks.banks.icbc_sim import Answer
 from tests.builders import OUTLET, SmallHouse, small_house
@@ -35,7 +35,7 @@ def lite(tmp_path: Path, sqlite_url: str) -> Iterator[SmallHouse]:
 
 def change(house: SmallHouse, name: str, *, looked: bool = True, **payload: Any) -> str:
     """One change; ``looked``: this process knows of it, else only the database does."""
-    room = Switching(places(house.house))
+    room = Switching(places(house.house.banks, house.house.backends, house.house.catalogue))
     whole = {"say": SAY, "reason": WHY, **payload}
     doing = Doing(at=house.clock.now(), actor="operator:test")
     made: str = house.house.database.again(lambda tx: getattr(room, name)(tx, whole, doing))
