@@ -215,3 +215,16 @@ blob = Table(
         postgresql_where=text("data_key IS NOT NULL"),
     ),
 )
+
+# -- what callers of the JSON interface asked to be done once ---------------------------------------------
+
+api_once = Table(
+    "api_once",
+    metadata,
+    Column("who", String(80), primary_key=True),
+    Column("once_key", String(80), primary_key=True),
+    Column("digest", String(72), nullable=False),  # of method, path and content: the key is bound to them for ever
+    Column("started_at", Micros, nullable=False),
+    Column("status", SmallInteger, nullable=False),  # 0 while it is being worked on
+    Column("answer_sealed", LargeBinary),
+)

@@ -127,13 +127,13 @@ class Books(ABC):
         with self._lock, self._db:
             self._db.execute("UPDATE outbox SET due_at = ? WHERE taken_at IS NULL", (self.clock().timestamp(),))
 
-    def next_due(self) -> float | None:
-        """Epoch seconds of the next step or push that lies in the future, or none."""
+    def next_due(self, after: float) -> float | None:
+        """Epoch seconds of the next step or push due later than ``after`` (epoch seconds), or none."""
         query = (
             "SELECT MIN(due_at) AS due FROM (SELECT due_at FROM agenda UNION ALL"
             " SELECT due_at FROM outbox WHERE taken_at IS NULL) WHERE due_at > ?"
         )
-        row = self._one(query, self.clock().timestamp())
+        row = self._one(query, after)
         return row["due"] if row else None
 
     def pushes(self) -> dict[str, int]:

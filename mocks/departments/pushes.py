@@ -74,13 +74,14 @@ class Clerk:
                     return
                 self._again = False
                 busy = set(self._on_the_way)
+            looked = self._books.clock().timestamp()  # what falls due while we work is due at once, not forgotten
             self._books.run_steps()
             if self.callback_url:
                 for push in self._books.due_pushes(busy, AT_ONCE - len(busy)):
                     with self._wake:
                         self._on_the_way.add(push.id)
                     self._pool.submit(self._push, push)
-            due = self._books.next_due()
+            due = self._books.next_due(looked)
             pause = 60.0 if due is None else max(0.0, min(60.0, due - self._books.clock().timestamp()))
             with self._wake:
                 if not (self._again or self._stopped):
