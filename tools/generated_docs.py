@@ -131,9 +131,9 @@ def acts() -> str:
         "",
         "- **Bound to what was seen.** An approval names the digest that `acts show` prints; the payload is sealed and",
         "  never changes. The digest is salted, so that it does not betray what it hides.",
-        "- **Another person.** Judged by the natural person a fresh token names, never by account or role. Who proposed",
-        "  it does not approve it, nor does a person it is about. A command line proves nobody: what it proposes",
-        "  without a token takes two approvals by two people.",
+        "- **Another person.** Judged by the natural person a fresh token names, never by account or role. Who",
+        "  proposed it does not approve it, nor does a person it is about. A command line proves nobody: what it",
+        "  proposes without a token takes two approvals by two people.",
         "- **Once.** The approval puts a work row; the executor runs in the transaction that moves the act to",
         "  `executed`, under the act's lock. A process that dies before its commit has done nothing, and another takes",
         "  the row.",
@@ -150,13 +150,15 @@ def acts() -> str:
         "",
         "Commands such as `clients enrol`, `clients rotate`, `switch off` or `calendar load` propose the same acts.",
         "",
-        "| kind | 中文 | persons | duty | lives | payload (● must be given, ◆ never shown again) | why |",
-        "|---|---|---|---|---|---|---|",
+        "| kind | 中文 | persons | who proposes may | who approves may, beside `acts:approve` | lives |"
+        " payload (● must be given, ◆ never shown again) | why |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for kind in KINDS.values():
         members = ", ".join(f"`{m.name}`{'●' if m.required else ''}{'◆' if m.secret else ''}" for m in kind.members)
         lines.append(
-            f"| `{kind.name}` | {kind.title} | {kind.persons} | {kind.duty.value} | {kind.lives.days} d | {members} |"
+            f"| `{kind.name}` | {kind.title} | {kind.persons} | `{kind.propose}` |"
+            f" {f'`{kind.approve}`' if kind.persons > 1 else '–'} | {kind.lives.days} d | {members} |"
             f" {kind.why} |"
         )
     return "\n".join(lines) + "\n"

@@ -12,22 +12,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from gateway.domain.actor import Permission
 from gateway.domain.errors import ActCode, ActRefused
 
+_P = Permission
 _DAY = timedelta(days=1)
 LONGEST_TEXT = 100_000  # characters of one member: a year's calendar or an item's file fits
-
-
-class Duty(StrEnum):
-    """What a person must be allowed to do; roles are joined to duties where persons are known."""
-
-    CLIENTS = "clients"  # banks' clients and their keys
-    SWITCHES = "switches"  # items, outlets, departments' closures
-    CALENDAR = "calendar"
-    CATALOGUE = "catalogue"
-    EVIDENCE = "evidence"  # deletion of raw bytes and erasure
-    PARKED = "parked"  # work on the shelf
-    REVEAL = "reveal"  # personal data in bulk
 
 
 class Form(StrEnum):
@@ -51,14 +41,18 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ActKind:
-    """One kind. ``persons`` is how many natural persons stand behind it: with 1 a proposal is carried out at once.
+    """One kind.
+
+    Who proposes it must be allowed ``propose``; who approves or refuses it ``ACTS_APPROVE`` and ``approve``.
+    ``persons`` is how many natural persons stand behind it: with 1 a proposal is carried out at once.
 
     ``subject``: the payload's member that names a person the act is about, who may not approve it; "" = nobody.
     """
 
     name: str
     title: str
-    duty: Duty
+    propose: Permission
+    approve: Permission
     persons: int
     members: tuple[Member, ...]
     why: str
@@ -85,7 +79,8 @@ KINDS: dict[str, ActKind] = {
         ActKind(
             "client.enrol",
             "接入方注册",
-            Duty.CLIENTS,
+            _P.CLIENTS_CHANGE,
+            _P.CLIENTS_CHANGE,
             2,
             (
                 _text("bank", "银行", required=True),
@@ -109,7 +104,8 @@ KINDS: dict[str, ActKind] = {
         ActKind(
             "client.rotate",
             "接入方换密钥",
-            Duty.CLIENTS,
+            _P.CLIENTS_CHANGE,
+            _P.CLIENTS_CHANGE,
             2,
             (
                 _CLIENT,
@@ -125,7 +121,8 @@ KINDS: dict[str, ActKind] = {
         ActKind(
             "client.rotate_cipher",
             "接入方换共享密钥",
-            Duty.CLIENTS,
+            _P.CLIENTS_CHANGE,
+            _P.CLIENTS_CHANGE,
             2,
             (_CLIENT, _CIPHER, _text("from", "生效时间")),
             "who holds it reads the content",
@@ -134,19 +131,35 @@ KINDS: dict[str, ActKind] = {
         ActKind(
             "client.finish_rotation",
             "接入方停用旧密钥",
-            Duty.CLIENTS,
+            _P.CLIENTS_CHANGE,
+            _P.CLIENTS_CHANGE,
             1,
             (_CLIENT,),
             "takes trust away and gives none: as quick as a block",
         ),
         ActKind(
-            "client.block", "接入方停用", Duty.CLIENTS, 1, (_CLIENT, _text("reason", "理由")), "the brake: one person"
+            "client.block",
+            "接入方停用",
+            _P.CLIENTS_BLOCK,
+            _P.CLIENTS_CHANGE,
+            1,
+            (_CLIENT, _text("reason", "理由")),
+            "the brake: one person",
         ),
-        ActKind("client.unblock", "接入方恢复", Duty.CLIENTS, 2, (_CLIENT, _REASON), "gives trust back"),
+        ActKind(
+            "client.unblock",
+            "接入方恢复",
+            _P.CLIENTS_CHANGE,
+            _P.CLIENTS_CHANGE,
+            2,
+            (_CLIENT, _REASON),
+            "gives trust back",
+        ),
         ActKind(
             "client.limits",
             "接入方限额",
-            Duty.CLIENTS,
+            _P.CLIENTS_CHANGE,
+            _P.CLIENTS_CHANGE,
             2,
             (_CLIENT, _text("rate", "每秒请求数", required=True), _text("at_once", "并发数", required=True)),
             "too low shuts a bank out, too high lets it crowd the others",
@@ -154,7 +167,8 @@ KINDS: dict[str, ActKind] = {
         ActKind(
             "client.notify",
             "接入方通知地址",
-            Duty.CLIENTS,
+            _P.CLIENTS_CHANGE,
+            _P.CLIENTS_CHANGE,
             2,
             (_CLIENT, Member("url", "地址"), _text("networks", "网段"), _text("ca", "证书文件")),
             "where we tell what happens to cases",
@@ -162,16 +176,26 @@ KINDS: dict[str, ActKind] = {
         ActKind(
             "switch.off",
             "事项或网点停办",
-            Duty.SWITCHES,
+            _P.SWITCHES_CHANGE,
+            _P.SWITCHES_CHANGE,
             2,
             (*_WHAT, _SAY, _REASON, _FROM, _UNTIL),
             "customers are turned away; off from the moment the second person agrees",
         ),
-        ActKind("switch.on", "事项或网点恢复", Duty.SWITCHES, 2, (*_WHAT, _REASON), "customers are let in again"),
+        ActKind(
+            "switch.on",
+            "事项或网点恢复",
+            _P.SWITCHES_CHANGE,
+            _P.SWITCHES_CHANGE,
+            2,
+            (*_WHAT, _REASON),
+            "customers are let in again",
+        ),
         ActKind(
             "closure.plan",
             "部门停办时段",
-            Duty.SWITCHES,
+            _P.SWITCHES_CHANGE,
+            _P.SWITCHES_CHANGE,
             2,
             (
                 _text("department", "部门系统", required=True),
@@ -185,7 +209,8 @@ KINDS: dict[str, ActKind] = {
         ActKind(
             "closure.end",
             "部门提前恢复",
-            Duty.SWITCHES,
+            _P.SWITCHES_CHANGE,
+            _P.SWITCHES_CHANGE,
             1,
             (_text("closure", "停办编号", required=True), _REASON),
             "back to how it always is, and slowly",
@@ -193,7 +218,8 @@ KINDS: dict[str, ActKind] = {
         ActKind(
             "calendar.load",
             "载入工作日历",
-            Duty.CALENDAR,
+            _P.CALENDAR_CHANGE,
+            _P.CALENDAR_READ,
             2,
             (Member("table", "日历文件", required=True),),
             "every running limit is counted anew by it",

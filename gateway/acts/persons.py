@@ -10,37 +10,42 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway.acts.kinds import Duty
+from gateway.domain.actor import FRESH_FOR, Actor, Permission
 from gateway.domain.errors import ActCode, ActRefused
 
-FRESH = timedelta(minutes=15)  # a person signed in so recently may approve
+SKEW = timedelta(seconds=30)  # a provider's clock may be so much ahead of ours
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     """One who acts. ``natural`` names the natural person, "" when nothing proves one.
 
-    ``actor`` is how the trail names them; ``signed_in_at`` when they last proved who they are.
+    ``actor`` is how the trail names them; ``proven_at`` when they last gave a second factor.
     """
 
     actor: str
     natural: str
-    duties: frozenset[Duty] = field(default_factory=frozenset)
-    signed_in_at: datetime | None = None
+    permissions: frozenset[Permission] = field(default_factory=frozenset)
+    proven_at: datetime | None = None
 
     def is_fresh(self, now: datetime) -> bool:
         """True when they proved who they are a moment ago."""
-        return self.signed_in_at is not None and timedelta(0) <= now - self.signed_in_at <= FRESH
+        return self.proven_at is not None and now - FRESH_FOR <= self.proven_at <= now + SKEW
+
+
+def of_actor(actor: Actor) -> Person:
+    """A person as the room of people has proven them."""
+    return Person(actor.label, actor.label, permissions=actor.permissions, proven_at=actor.second_factor_at)
 
 
 def of_command_line(operator: str) -> Person:
     """An account of the machine: may propose everything, proves nobody and so approves nothing."""
-    return Person(actor=operator, natural="", duties=frozenset(Duty))
+    return Person(actor=operator, natural="", permissions=frozenset(Permission))
 
 
 def of_sandbox(name: str, now: datetime) -> Person:
     """A made-up person, for sandbox profiles only: the caller has judged the profile."""
-    return Person(actor=f"sandbox:{name}", natural=f"sandbox:{name}", duties=frozenset(Duty), signed_in_at=now)
+    return Person(actor=f"sandbox:{name}", natural=f"sandbox:{name}", permissions=frozenset(Permission), proven_at=now)
 
 
 ReadToken = Callable[[str, datetime], Person]

@@ -21,6 +21,7 @@ from gateway.acts.kinds import KINDS, ActKind, check_payload, masked
 from gateway.acts.persons import Person
 from gateway.audit.entry import as_fact
 from gateway.audit.kinds import EntryKind
+from gateway.domain.actor import Permission
 from gateway.domain.clock import Clock, stamp
 from gateway.domain.errors import (
     ActCode,
@@ -229,7 +230,7 @@ class Acts:
 
     def _propose(self, person: Person, kind_name: str, payload: Mapping[str, Any]) -> ActRow:
         kind, now, act_id = self._kind(kind_name), self._clock.now(), new_id()
-        if kind.duty not in person.duties:
+        if kind.propose not in person.permissions:
             raise ActRefused(ActCode.NOT_ALLOWED, f"this person may not propose {kind.title}")
         given = check_payload(kind, payload)
         try:
@@ -304,7 +305,7 @@ class Acts:
         if not person.natural:
             raise ActRefused(ActCode.NOT_SIGNED_IN, "this takes a person's token: a command line proves nobody")
         kind = self._kind(row.kind)
-        if kind.duty not in person.duties:
+        if not {Permission.ACTS_APPROVE, kind.approve} <= person.permissions:
             raise ActRefused(ActCode.NOT_ALLOWED, f"this person may not decide about {kind.title}")
 
     def _kind(self, name: str) -> ActKind:

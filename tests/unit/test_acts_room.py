@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 
-from gateway.acts.kinds import KINDS, ActKind, Duty, Form, Member, check_payload, masked
-from gateway.acts.persons import Person, nobody, of_command_line
+from gateway.acts.kinds import KINDS, ActKind, Form, Member, check_payload, masked
+from gateway.acts.persons import Person, nobody, of_actor, of_command_line
 from gateway.acts.room import LANE, LEASE, Acts, Executor
 from gateway.audit.kinds import EntryKind
+from gateway.domain.actor import FRESH_FOR, MAY, Actor, Permission, Role
 from gateway.domain.clock import Clock
 from gateway.domain.errors import ActCode, ActRefused, BadSettings, Busy, LeaseLost
 from gateway.domain.records import Doing
@@ -36,13 +37,14 @@ _REASON = Member("reason", "理由", required=True)
 TWO = ActKind(
     "test.two",
     "两人",
-    Duty.SWITCHES,
+    Permission.SWITCHES_CHANGE,
+    Permission.SWITCHES_CHANGE,
     2,
     (_REASON, Member("who", "本人"), Member("key", "密钥", secret=True)),
     "",
     subject="who",
 )
-ONE = ActKind("test.one", "一人", Duty.SWITCHES, 1, (_REASON,), "")
+ONE = ActKind("test.one", "一人", Permission.SWITCHES_CHANGE, Permission.SWITCHES_CHANGE, 1, (_REASON,), "")
 NAME = "张三丰"
 _TURNED_DOWN = {"k": "act:approval:turneddown"}
 
@@ -87,7 +89,7 @@ class Bench:
 
     def person(self, name: str, **how: Any) -> Person:
         """Somebody who signed in just now and may do everything."""
-        whole = {"duties": frozenset(Duty), "signed_in_at": self.clock.now()} | how
+        whole = {"permissions": frozenset(Permission), "proven_at": self.clock.now()} | how
         return Person(actor=f"staff:{name}", natural=name, **whole)
 
     def propose(self, by: Person | None = None, kind: str = "test.two", **payload: Any) -> act_rows.ActRow:
@@ -206,12 +208,13 @@ def test_a_command_line_proves_nobody_so_two_people_approve_what_it_proposed(ben
 @pytest.mark.parametrize(
     ("how", "code"),
     [
-        ({"duties": frozenset({Duty.CALENDAR})}, ActCode.NOT_ALLOWED),
-        ({"signed_in_at": None}, ActCode.NOT_SIGNED_IN),
+        ({"permissions": frozenset({Permission.SWITCHES_CHANGE})}, ActCode.NOT_ALLOWED),
+        ({"permissions": frozenset({Permission.ACTS_APPROVE})}, ActCode.NOT_ALLOWED),
+        ({"proven_at": None}, ActCode.NOT_SIGNED_IN),
         ({"natural": ""}, ActCode.NOT_SIGNED_IN),
     ],
 )
-def test_only_a_person_with_the_duty_and_a_fresh_proof_approves(
+def test_only_a_person_who_may_and_with_a_fresh_proof_approves(
     bench: Bench, how: dict[str, Any], code: ActCode
 ) -> None:
     row = bench.propose()
@@ -219,9 +222,9 @@ def test_only_a_person_with_the_duty_and_a_fresh_proof_approves(
     refused(bench, code, partial(bench.room.approve, person, row.act_id, digest=row.digest))
 
 
-def test_a_proof_that_is_a_quarter_of_an_hour_old_is_not_fresh(bench: Bench, clock: Any) -> None:
+def test_a_second_factor_that_is_too_old_is_not_fresh(bench: Bench, clock: Any) -> None:
     row, person = bench.propose(), bench.person("second")
-    clock.turn(901)
+    clock.turn(FRESH_FOR.total_seconds() + 1)
     refused(bench, ActCode.NOT_SIGNED_IN, partial(bench.room.approve, person, row.act_id, digest=row.digest))
     assert bench.room.approve(bench.person("second"), row.act_id, digest=row.digest).state == "approved"
 
@@ -307,7 +310,7 @@ def test_nonsense_is_refused_when_it_is_proposed(bench: Bench) -> None:
         ("test.three", {"reason": "x"}, ActCode.UNKNOWN_KIND),
     ):
         refused(bench, code, partial(bench.room.propose, first, kind, payload))
-    nothing = replace(first, duties=frozenset())
+    nothing = replace(first, permissions=frozenset())
     refused(bench, ActCode.NOT_ALLOWED, partial(bench.room.propose, nothing, "test.two", {"reason": "x"}))
 
 
@@ -441,6 +444,22 @@ def test_every_kind_has_an_executor_in_the_house_and_no_other_is_there(tmp_path:
         Acts(house.house.database, house.house.vault, executors={}, clock=house.clock, owner="x")
 
 
+def test_operator_and_reviewer_or_administrator_and_security_are_the_two_of_every_kind() -> None:
+    proposers, deciders = (Role.OPERATOR, Role.ADMIN, Role.SECURITY), (Role.REVIEWER, Role.SECURITY)
+    for kind in KINDS.values():
+        assert any(kind.propose in MAY[role] for role in proposers), kind.name
+        assert any({Permission.ACTS_APPROVE, kind.approve} <= MAY[role] for role in deciders), kind.name
+    assert not {Permission.ACTS_APPROVE, KINDS["client.enrol"].approve} <= MAY[Role.REVIEWER]
+    assert not {Permission.ACTS_APPROVE, KINDS["switch.off"].approve} <= MAY[Role.SECURITY]
+
+
+def test_a_person_of_the_room_of_people_is_named_as_entries_name_them(clock: Any) -> None:
+    actor = Actor("E1001", "staff", frozenset({Role.REVIEWER}), second_factor_at=clock.now())
+    person = of_actor(actor)
+    assert (person.natural, person.is_fresh(clock.now())) == ("person:staff:E1001", True)
+    assert Permission.ACTS_APPROVE in person.permissions
+
+
 def test_no_token_is_believed_where_nobody_signs_people_in(clock: Any) -> None:
     with pytest.raises(ActRefused) as error:
         nobody("a.b.c", clock.now())
@@ -460,7 +479,15 @@ def test_every_kind_is_described_whole(kind: ActKind) -> None:
 
 
 def test_tables_lists_and_empty_members_of_a_payload() -> None:
-    kind = ActKind("t", "t", Duty.CLIENTS, 2, (Member("a", "", form=Form.TEXTS), Member("b", "", form=Form.TABLE)), "")
+    kind = ActKind(
+        "t",
+        "t",
+        Permission.CLIENTS_CHANGE,
+        Permission.CLIENTS_CHANGE,
+        2,
+        (Member("a", "", form=Form.TEXTS), Member("b", "", form=Form.TABLE)),
+        "",
+    )
     assert check_payload(kind, {"a": ["x"], "b": {"n": "v"}}) == {"a": ["x"], "b": {"n": "v"}}
     assert check_payload(kind, {"a": [], "b": {}}) == {}
     for wrong in ({"a": "x"}, {"a": [1]}, {"b": {"n": 1}}, {"b": ["x"]}, {"a": ["x\x00"]}):

@@ -14,9 +14,9 @@ import structlog
 from click.testing import CliRunner, Result
 
 from gateway import bootstrap
-from gateway.acts.kinds import Duty
 from gateway.acts.persons import Person
 from gateway.cli import base, main
+from gateway.domain.actor import Permission
 from gateway.domain.errors import ActCode, ActRefused
 from tests.builders import CLIENT_ID, SmallHouse, environment, read_catalogue, small_house
 
@@ -36,7 +36,7 @@ def run(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Ite
         if not token.startswith("token-of-"):
             raise ActRefused(ActCode.NOT_SIGNED_IN, "this token proves nobody")
         name = token.removeprefix("token-of-")
-        return Person(f"staff:{name}", name, duties=frozenset(Duty), signed_in_at=now)
+        return Person(f"staff:{name}", name, permissions=frozenset(Permission), proven_at=now)
 
     monkeypatch.setattr(base, "build", lambda *a, **k: replace(build(*a, **k), read_token=read_token))
     before = structlog.get_config()
