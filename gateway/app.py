@@ -23,6 +23,8 @@ def create_app(house: House) -> Flask:
     app.url_map.strict_slashes = False
     settings = house.settings
     addresses = Buckets(house.clock, rate=settings.address_rate, burst=2 * settings.address_rate)
+    # Above its rate an address still hears why, signed; signing costs us, so not more often than four times the rate.
+    flood = Buckets(house.clock, rate=4 * settings.address_rate, burst=8 * settings.address_rate)
     claimed = Buckets(house.clock, rate=settings.client_rate, burst=2 * settings.client_rate)
     doors = [
         (
@@ -32,6 +34,7 @@ def create_app(house: House) -> Flask:
                 house.desk,
                 refusals=house.refusals,
                 addresses=addresses,
+                flood=flood,
                 claimed=claimed,
                 clock=house.clock,
                 metrics=house.metrics,

@@ -18,6 +18,10 @@ from typing import Any
 import structlog
 
 from gateway import registry
+from gateway.acts.persons import ReadToken, nobody
+from gateway.acts.room import LANE as ACTS_LANE
+from gateway.acts.room import LEASE as ACT_LEASE
+from gateway.acts.room import Acts
 from gateway.calendar import tables as calendar_tables
 from gateway.calendar.clockwork import Clockwork
 from gateway.cases.amend import Amending
@@ -45,20 +49,25 @@ from gateway.dispatch.words import LEASE as WORD_LEASE
 from gateway.dispatch.words import Words
 from gateway.domain.clock import Clock, SystemClock
 from gateway.domain.errors import BadSettings, GatewayError
+from gateway.domain.requests import Operation
+from gateway.executors import executors
 from gateway.materials.attached import Attached
 from gateway.materials.blobs import Blobs
 from gateway.materials.folder import Folder
 from gateway.materials.sweep import Sweep
 from gateway.materials.tickets import Tickets
+from gateway.parties.changes import ClientChanges, World
 from gateway.parties.directory import Directory
 from gateway.parties.hearing import Hearing
 from gateway.parties.limits import AtOnce, Buckets
 from gateway.parties.notify import LANE as NOTIFY_LANE
 from gateway.parties.notify import address_of
+from gateway.parties.switchboard import Switchboard
+from gateway.parties.switching import Places, Switching
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
-from gateway.store import jobs, messages, work
+from gateway.store import jobs, messages, switches, work
 from gateway.store.database import Database, micros
 from gateway.store.exchanges import ExchangeRecorder
 from gateway.store.migrate import check as check_schema
@@ -72,6 +81,7 @@ _INBOX_THREADS = 4
 _NOTICE_THREADS = 2  # of one process for one client
 _WATCH_EVERY = 30.0  # seconds
 _NOBODY_CLAIMS_AFTER = 120.0
+_REOPENED = timedelta(hours=1)  # what a closure held is long due when it ends, and goes out slowly
 _log = structlog.get_logger("bootstrap")
 
 
@@ -86,6 +96,7 @@ class House:
     keys: KeyRing
     catalogue: Catalogue
     directory: Directory
+    switchboard: Switchboard
     banks: Mapping[str, Bank]
     backends: Mapping[str, Backend]
     desk: Desk
@@ -95,6 +106,7 @@ class House:
     watch: ClockWatch
     words: Words
     notices: Notices
+    acts: Acts
     courier: Courier
     refusals: Refusals
     metrics: Metrics
@@ -103,6 +115,7 @@ class House:
     ticker: Ticker
     wake: Callable[[], None]
     owner: str
+    read_token: ReadToken = nobody  # who a person's token names
 
     def start(self) -> None:
         """Start this process's threads."""
@@ -165,11 +178,13 @@ def build(
     for code, block in settings.backends.items():
         work.Lanes.ensure(database, code, cap=int(block.values.get("cap", 16)), rate=int(block.values.get("rate", 0)))
     work.Lanes.ensure(database, work.INBOX, cap=64, rate=0)
+    work.Lanes.ensure(database, ACTS_LANE, cap=4, rate=0)
     bell = _Bell()
     recorder = ExchangeRecorder(database, vault, on_failure=metrics.unrecorded.inc)
     addresses = {code: _address(block) for code, block in settings.backends.items()}
     courier = Courier(addresses, recorder, clock, later=_client_address(directory))
     owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+    switchboard = Switchboard(database, clock)
     clockwork = Clockwork(database, catalogue, clock)
     words = Words(database, vault, catalogue=catalogue, clock=clock, clocks=clockwork)
     sealer = Sealer(
@@ -193,6 +208,18 @@ def build(
         owner=owner,
         observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
     )
+    acts = Acts(
+        database,
+        vault,
+        executors=executors(
+            clients=ClientChanges(vault, client_world(banks, catalogue, sandbox=settings.sandbox)),
+            switching=Switching(places(banks, backends, catalogue)),
+            directory=directory,
+        ),
+        clock=clock,
+        owner=owner,
+        wake=bell,
+    )
     hearing = Hearing(database, vault, directory=directory, clock=clock, wake=bell)
     runner = None
     if dispatch:
@@ -209,7 +236,7 @@ def build(
         )
         runner = bell.runner = Runner(
             database,
-            lanes=_lanes(settings, addresses, calls, words),
+            lanes=_lanes(settings, addresses, calls, words, acts),
             owner=owner,
             clock=clock,
             later=_notice_lanes(notices),
@@ -222,6 +249,7 @@ def build(
         keys=keys,
         catalogue=catalogue,
         directory=directory,
+        switchboard=switchboard,
         banks=banks,
         backends=backends,
         desk=_desk(
@@ -238,6 +266,7 @@ def build(
             blobs,
             tickets,
             hearing,
+            switchboard,
         ),
         tickets=tickets,
         blobs=blobs,
@@ -245,16 +274,37 @@ def build(
         watch=watch,
         words=words,
         notices=notices,
+        acts=acts,
         courier=courier,
         refusals=refusals,
         metrics=metrics,
         sealer=sealer,
         runner=runner,
         ticker=Ticker(
-            _chores(database, refusals, sealer, clock, watch, sweep, notices, doors=doors, dispatch=dispatch)
+            _chores(database, refusals, sealer, clock, watch, sweep, notices, acts, doors=doors, dispatch=dispatch)
         ),
         wake=bell,
         owner=owner,
+    )
+
+
+def client_world(banks: Mapping[str, Bank], catalogue: Catalogue, *, sandbox: bool) -> World:
+    """What an enrolment of a client is checked against."""
+    return World(
+        profiles={code: bank.traits.profiles for code, bank in banks.items()},
+        outlets={code: outlet.bank for code, outlet in catalogue.outlets.items()},
+        operations=frozenset(Operation),
+        sandbox=sandbox,
+    )
+
+
+def places(banks: Mapping[str, Bank], backends: Mapping[str, Backend], catalogue: Catalogue) -> Places:
+    """What there is to be switched off, and whose systems may be closed."""
+    return Places(
+        items=frozenset(catalogue.items),
+        outlets={code: outlet.bank for code, outlet in catalogue.outlets.items()},
+        banks=frozenset(banks),
+        lanes=frozenset(backends),
     )
 
 
@@ -309,7 +359,9 @@ def _address(block: PeerBlock) -> PeerAddress:
     )
 
 
-def _lanes(settings: Settings, addresses: Mapping[str, PeerAddress], calls: Calls, words: Words) -> dict[str, Lane]:
+def _lanes(
+    settings: Settings, addresses: Mapping[str, PeerAddress], calls: Calls, words: Words, acts: Acts
+) -> dict[str, Lane]:
     lanes = {
         code: Lane(
             name=code,
@@ -328,6 +380,7 @@ def _lanes(settings: Settings, addresses: Mapping[str, PeerAddress], calls: Call
         lease=WORD_LEASE,
         handle=lambda claim, started: words.handle(claim, started=started),
     )
+    lanes[ACTS_LANE] = Lane(name=ACTS_LANE, kinds=(work.ACT,), threads=1, lease=ACT_LEASE, handle=acts.handle)
     return lanes
 
 
@@ -372,6 +425,7 @@ def _desk(
     blobs: Blobs,
     tickets: Tickets,
     hearing: Hearing,
+    switchboard: Switchboard,
 ) -> Desk:
     waiting = WaitingRoom(database, vault, clock=clock, places=settings.threads // 4)
     return Desk(
@@ -386,6 +440,7 @@ def _desk(
             backends=backends,
             clock=clock,
             clockwork=clockwork,
+            switchboard=switchboard,
             waiting=waiting,
             wake=wake,
         ),
@@ -403,7 +458,14 @@ def _desk(
             digest_algorithm=settings.digest,
         ),
         reading=Reading(database, vault, keys=keys, directory=directory, clock=clock),
-        info=Info(database, catalogue=catalogue, directory=directory, backends=frozenset(backends), clock=clock),
+        info=Info(
+            database,
+            catalogue=catalogue,
+            directory=directory,
+            backends=frozenset(backends),
+            switchboard=switchboard,
+            clock=clock,
+        ),
         tickets=tickets,
         directory=directory,
         clock=clock,
@@ -421,6 +483,7 @@ def _chores(
     watch: ClockWatch,
     sweep: Sweep,
     notices: Notices,
+    acts: Acts,
     *,
     doors: bool,
     dispatch: bool,
@@ -432,6 +495,7 @@ def _chores(
             notices.turn,
             watch.turn,
             sweep.turn,
+            acts.turn,
             _forgetting(database, clock),
             _watching(database, clock),
         ]
@@ -464,7 +528,10 @@ def _watching(database: Database, clock: Clock) -> Callable[[], None]:
             now = micros(tx.now())
             for row in work.counts(tx):
                 late = (now - row["oldest"]) / 1_000_000
-                if row["state"] == "due" and late > _NOBODY_CLAIMS_AFTER:
+                if row["state"] != "due" or late <= _NOBODY_CLAIMS_AFTER:
+                    continue
+                closed, reopened = switches.lane_closure(tx, row["lane"], ended_within=_REOPENED)
+                if not closed and reopened is None:
                     _log.error(
                         "work.nobody_claims",
                         lane=row["lane"],

@@ -7,9 +7,9 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,15 +18,19 @@ from gateway import config, registry
 from gateway.bootstrap import VAULT_FILE, backends_of
 from gateway.catalogue.loader import problems as catalogue_problems
 from gateway.config import Settings
-from gateway.domain.clock import SystemClock
+from gateway.contracts.bank import Client
+from gateway.domain.clock import SystemClock, beijing_day
 from gateway.domain.errors import BadSettings, GatewayError
 from gateway.signing import selftest
 from gateway.signing.keys import KeyRing
+from gateway.signing.profiles import WEAK
 from gateway.signing.vault import Vault
 from gateway.store import clients, migrate, work
 from gateway.store.database import Database
 
 _DISK_WARNS = 2 * 1024**3  # bytes
+_KEY_WARNS = timedelta(days=30)
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 _CLOCK_WARNS = 1.0  # seconds between our clock and the database's
 
 
@@ -35,6 +39,7 @@ class Level(StrEnum):
 
     OK = "ok"
     WARN = "warn"
+    RED = "red"  # allowed for a while, and never to be overlooked: red, but nothing that must be mended to start
     BAD = "bad"
 
 
@@ -140,14 +145,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             f"{len(enrolled)} enrolled",
             "" if enrolled else "python -m gateway clients enrol --help",
         )
-        for client in enrolled:
-            if any("sha1" in name for name in client.algorithms):
-                yield Finding(
-                    f"client {client.client_id}",
-                    Level.WARN,
-                    "still signs with SHA-1",
-                    "agree an end date with the bank",
-                )
+        yield from _client_keys(enrolled)
         yield Finding(
             "shelf",
             Level.WARN if parked else Level.OK,
@@ -156,6 +154,27 @@ def _database(settings: Settings) -> Iterator[Finding]:
         )
     finally:
         database.close()
+
+
+def _client_keys(enrolled: Sequence[Client]) -> Iterator[Finding]:
+    """Weak algorithms in red, and keys that end soon without a successor."""
+    now = datetime.now(UTC)
+    for client in enrolled:
+        who = f"client {client.client_id}"
+        if client.status == "blocked":
+            yield Finding(who, Level.WARN, "is blocked", f"python -m gateway clients unblock {client.client_id}")
+        in_use = [k for k in client.keys if k.use == "verify" and (k.valid_until is None or k.valid_until > now)]
+        for key in in_use:
+            if key.algorithm in WEAK:
+                until = f"until {beijing_day(key.valid_until)}" if key.valid_until else "without an end"
+                says = f"signs with {key.algorithm} {until}: {client.legacy_reason or 'no reason on record'}"
+                yield Finding(who, Level.RED, says, "agree the change with the bank: clients rotate")
+        lasts = max((k.valid_until or _FOR_EVER for k in in_use), default=now)
+        if lasts - now < _KEY_WARNS:
+            says = "no valid key" if not in_use else f"its last key ends on {beijing_day(lasts)}"
+            yield Finding(
+                who, Level.WARN, says, f"python -m gateway clients rotate {client.client_id} --public-key FILE"
+            )
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

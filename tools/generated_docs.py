@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.acts.kinds import KINDS
 from gateway.audit.kinds import EntryKind
 from gateway.config import PREFIX, TABLE
 from gateway.domain.case import DECIDED, ENDED, MOVES, STATE_NAMES, CaseState, phase
@@ -106,7 +107,69 @@ def audit_kinds() -> str:
     return "\n".join(lines) + "\n"
 
 
-DOCUMENTS: dict[str, Callable[[], str]] = {"states.md": states, "settings.md": settings, "audit-kinds.md": audit_kinds}
+def acts() -> str:
+    """docs/acts.md: every kind of act; what stands above the table is written here, for it explains the table."""
+    lines = [
+        "# Acts that need two people (双人复核)",
+        "",
+        _NOTE,
+        "What bites takes two: one person proposes, **another natural person** approves exactly what was shown, and",
+        "the house does it once (`gateway/acts`; why so: the decision on acts of people). Kinds with one person are",
+        "brakes: they take trust or traffic away, or end a hold, and are done when they are proposed.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> proposed: propose",
+        "    [*] --> approved: propose, one person is enough",
+        "    proposed --> approved: the last approval that is needed",
+        "    proposed --> refused: another person says no",
+        "    proposed --> withdrawn: who proposed it takes it back",
+        "    proposed --> expired: its time is over",
+        "    approved --> executed: done, in one transaction with this word",
+        "    approved --> failed: could not be done; nothing was changed",
+        "```",
+        "",
+        "- **Bound to what was seen.** An approval names the digest that `acts show` prints; the payload is sealed and",
+        "  never changes. The digest is salted, so that it does not betray what it hides.",
+        "- **Another person.** Judged by the natural person a fresh token names, never by account or role. Who",
+        "  proposed it does not approve it, nor does a person it is about. A command line proves nobody: what it",
+        "  proposes without a token takes two approvals by two people.",
+        "- **Once.** The approval puts a work row; the executor runs in the transaction that moves the act to",
+        "  `executed`, under the act's lock. A process that dies before its commit has done nothing, and another takes",
+        "  the row.",
+        "- **In the trail.** Every step and every attempt that was turned down is an entry `act:…`; what is changed is",
+        "  an entry of its own with the act's number.",
+        "- **Sandbox profiles** (demo, test): a made-up colleague approves what the command line proposes, so that one",
+        "  person can try everything; the trail names `sandbox:colleague`.",
+        "",
+        "```sh",
+        "python -m gateway acts propose switch.off --payload off.json",
+        "python -m gateway acts show ACT                                   # what it would do, and its digest",
+        "python -m gateway acts approve ACT --digest sha256:… --token-file my.token",
+        "```",
+        "",
+        "Commands such as `clients enrol`, `clients rotate`, `switch off` or `calendar load` propose the same acts.",
+        "",
+        "| kind | 中文 | persons | who proposes may | who approves may, beside `acts:approve` | lives |"
+        " payload (● must be given, ◆ never shown again) | why |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for kind in KINDS.values():
+        members = ", ".join(f"`{m.name}`{'●' if m.required else ''}{'◆' if m.secret else ''}" for m in kind.members)
+        lines.append(
+            f"| `{kind.name}` | {kind.title} | {kind.persons} | `{kind.propose}` |"
+            f" {f'`{kind.approve}`' if kind.persons > 1 else '–'} | {kind.lives.days} d | {members} |"
+            f" {kind.why} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "states.md": states,
+    "settings.md": settings,
+    "audit-kinds.md": audit_kinds,
+    "acts.md": acts,
+}
 
 
 def out_of_date() -> list[str]:

@@ -43,9 +43,25 @@ class EntryKind(StrEnum):
     MESSAGE_REUSED = "door:message:reused"
     CLIENT_ENROLLED = "party:client:enrolled"
     CLIENT_BLOCKED = "party:client:blocked"
+    CLIENT_UNBLOCKED = "party:client:unblocked"
+    CLIENT_LIMITED = "party:client:limited"
     ADDRESS_PROVEN = "party:address:proven"
     KEY_ADDED = "party:key:added"
+    KEY_ENDS = "party:key:ends"
     KEY_RETIRED = "party:key:retired"
+    WEAK_ALLOWED = "party:key:weak"
+    ACT_PROPOSED = "act:proposal:made"
+    ACT_DECLINED = "act:proposal:refused"
+    ACT_WITHDRAWN = "act:proposal:withdrawn"
+    ACT_EXPIRED = "act:proposal:expired"
+    ACT_APPROVED = "act:approval:given"
+    ACT_NOT_APPROVED = "act:approval:turneddown"
+    ACT_EXECUTED = "act:execution:done"
+    ACT_FAILED = "act:execution:failed"
+    SWITCHED_OFF = "house:switch:off"
+    SWITCHED_ON = "house:switch:on"
+    CLOSURE_PLANNED = "house:closure:planned"
+    CLOSURE_ENDED = "house:closure:ended"
     PROCESS_STARTED = "system:process:started"
     PROCESS_STOPPED = "system:process:stopped"
     CATALOGUE_LOADED = "system:catalogue:loaded"
@@ -101,10 +117,26 @@ MEANINGS: dict[EntryKind, str] = {
     _K.MESSAGE_REFUSED: "an authentic message was refused for its content",
     _K.MESSAGE_REUSED: "an authentic message carried a transport id already used for other content and was refused",
     _K.CLIENT_ENROLLED: "a client of a bank was enrolled, or its enrolment changed",
-    _K.CLIENT_BLOCKED: "a client of a bank was blocked",
+    _K.CLIENT_BLOCKED: "a client of a bank was blocked; facts reason",
+    _K.CLIENT_UNBLOCKED: "a blocked client of a bank was let in again; facts reason",
+    _K.CLIENT_LIMITED: "a client of a bank got limits of its own; facts rate, at_once (0 = the house's)",
     _K.ADDRESS_PROVEN: "a test notice to a client's enrolled address was answered as agreed; notices go there from now",
     _K.KEY_ADDED: "a key was added, with its validity",
+    _K.KEY_ENDS: "a key got an end because its successor was added; facts key, until",
     _K.KEY_RETIRED: "a key was retired",
+    _K.WEAK_ALLOWED: "a key with a weak algorithm was enrolled, with a reason and an end; facts key, until, reason",
+    _K.ACT_PROPOSED: "a person proposed an act; facts act, persons, expires; digests payload",
+    _K.ACT_DECLINED: "another person refused a proposed act; facts act, reason",
+    _K.ACT_WITHDRAWN: "who proposed an act took it back; facts act",
+    _K.ACT_EXPIRED: "a proposed act was not approved in time; facts act",
+    _K.ACT_APPROVED: "a person approved an act as it was shown; facts act, enough; digests payload",
+    _K.ACT_NOT_APPROVED: "a person tried to propose, approve, refuse or withdraw an act and may not; facts step, code",
+    _K.ACT_EXECUTED: "an approved act was carried out, once; facts act, result; digests payload",
+    _K.ACT_FAILED: "an approved act could not be carried out and changed nothing; facts act, why",
+    _K.SWITCHED_OFF: "an item, an outlet or an item at an outlet takes no new submissions; facts from, say, reason",
+    _K.SWITCHED_ON: "what was switched off takes submissions again; facts reason",
+    _K.CLOSURE_PLANNED: "nothing is sent to a department's system for a time; facts closure, from, until, say, reason",
+    _K.CLOSURE_ENDED: "a closure was ended early or taken back; facts closure, reason",
     _K.PROCESS_STARTED: "a process of the gateway started",
     _K.PROCESS_STOPPED: "a process of the gateway stopped in order",
     _K.CATALOGUE_LOADED: "a catalogue of items was loaded; digests catalogue",

@@ -16,7 +16,7 @@ from gateway.audit.kinds import EntryKind
 from gateway.calendar.days import WorkingDays
 from gateway.domain.clock import Clock
 from gateway.domain.errors import BadSettings
-from gateway.domain.records import EntryDraft
+from gateway.domain.records import Doing, EntryDraft
 from gateway.store import calendar_rows, trail
 from gateway.store.database import Database, Tx
 
@@ -38,12 +38,20 @@ def read(path: Path) -> YearTable:
     """One file of ``data/``'s form. Raises ``BadSettings`` naming what is wrong."""
     try:
         raw = path.read_bytes()
+    except OSError as error:
+        raise BadSettings(f"{path}: {error.strerror}") from error
+    return read_text(raw, str(path))
+
+
+def read_text(raw: bytes, path: str) -> YearTable:
+    """The same of a file's bytes; ``path`` is what messages call it. Raises ``BadSettings``."""
+    try:
         data: Any = yaml.load(raw, Loader=yaml.CSafeLoader)
         year = int(data["year"])
         off = tuple(day for first, last in data["rest"] for day in _span(first, last))
         work = tuple(date.fromisoformat(day) for day in data["worked"])
         source = str(data["source"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise BadSettings(f"{path}: not a calendar table ({error}); see the head of the 2026 table") from error
     wrong = [d for d in (*off, *work) if d.year != year]
     if wrong:
@@ -67,22 +75,23 @@ def seed(database: Database, clock: Clock) -> None:
 
 
 def put(database: Database, table: YearTable, clock: Clock, *, actor: str = "system:start") -> None:
-    """Put a year's table into the database, in the place of what was there; the trail says who did."""
-    at = clock.now()
+    """Put a year's table into the database, in a transaction of its own."""
+    doing = Doing(at=clock.now(), actor=actor)
+    database.again(lambda tx: put_in(tx, table, doing))
+
+
+def put_in(tx: Tx, table: YearTable, doing: Doing) -> None:
+    """Put a year's table in the place of what was there; the trail says who did."""
     draft = EntryDraft(
         kind=EntryKind.CALENDAR_LOADED,
         subject=f"calendar:{table.year}",
-        at=at,
-        actor=actor,
-        facts={"year": str(table.year), "source": as_fact(table.source)},
+        at=doing.at,
+        actor=doing.actor,
+        facts={"year": str(table.year), "source": as_fact(table.source), **doing.facts},
         digests={"table": table.digest},
     )
-
-    def act(tx: Tx) -> None:
-        calendar_rows.replace_year(tx, table.year, source=table.source, off=table.off, work=table.work, at=at)
-        trail.append_loose(tx, [draft])
-
-    database.again(act)
+    calendar_rows.replace_year(tx, table.year, source=table.source, off=table.off, work=table.work, at=doing.at)
+    trail.append_loose(tx, [draft])
 
 
 def load(database: Database) -> WorkingDays:

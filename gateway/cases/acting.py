@@ -28,6 +28,7 @@ from gateway.signing.canon import business_digest, same_business
 from gateway.signing.vault import Vault
 from gateway.store import acts, messages, work
 from gateway.store import cases as case_rows
+from gateway.store import clients as client_rows
 from gateway.store.database import Database, Tx, micros
 from gateway.wire.messages import WireResponse
 
@@ -115,7 +116,7 @@ class Acting:
     def _in_one(self, tx: Tx, *, arrival: Arrival, act: Act) -> WireResponse:
         """The act, its work row, its reference and its stored answer: all in this transaction or nothing."""
         hint = arrival.request.hint
-        if not acts.client_still_good(tx, hint.client_id, hint.key_id):
+        if not client_rows.still_good(tx, hint.client_id, hint.key_id, now=self._clock.now()):
             raise NotAllowed(Reason.NOT_AUTHENTIC)
         case = act(tx)
         request = arrival.request
@@ -133,6 +134,8 @@ class Acting:
             seen = messages.seen(tx, self._vault, hint.client_id, hint.transport_id)
             act = acts.find(tx, request.bank, bank_ref)
             filed = None if act else case_rows.by_bank_ref(tx, self._vault, request.bank, bank_ref)
+            if not client_rows.still_good(tx, hint.client_id, hint.key_id, now=self._clock.now()):
+                raise NotAllowed(Reason.NOT_AUTHENTIC)  # blocked a moment ago: no stored answer either
         if seen is not None and seen.digest != hint.message_digest:
             raise Conflict(Reason.MESSAGE_ID_REUSED)
         if seen is not None and seen.answer:

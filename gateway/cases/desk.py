@@ -26,7 +26,7 @@ from gateway.materials.tickets import Tickets
 from gateway.parties.directory import Directory
 from gateway.parties.limits import AtOnce, Buckets
 from gateway.signing.vault import Vault
-from gateway.store import messages, trail
+from gateway.store import clients, messages, trail
 from gateway.store.database import Database, new_id
 from gateway.wire.messages import WireResponse
 
@@ -101,7 +101,7 @@ class Desk:
             return reason
         try:
             self._note(hint, window)
-        except Conflict as error:
+        except FromCaller as error:
             reason = error.reason
         self._audit(hint, reason, problems=0)
         return reason
@@ -112,15 +112,17 @@ class Desk:
             raise NotAllowed(Reason.NOT_AUTHENTIC)
         if client.operations and request.operation.value not in client.operations:
             raise NotAllowed(Reason.OPERATION_NOT_ALLOWED)
-        if not self._rates.take(client.client_id):
+        if not self._rates.take(client.client_id, rate=client.rate):
             raise NotAllowed(Reason.TOO_MANY)
-        return self._at_once.hold(client.client_id)
+        return self._at_once.hold(client.client_id, cap=client.at_once)
 
     def _ticket(self, arrival: Arrival) -> WireResponse:
         """A ticket has no ``bank_ref``; the same message again gets the stored answer, and with it the same ticket."""
         hint = arrival.request.hint
         with self._database.read() as tx:
             seen = messages.seen(tx, self._vault, hint.client_id, hint.transport_id)
+            if not clients.still_good(tx, hint.client_id, hint.key_id, now=self._clock.now()):
+                raise NotAllowed(Reason.NOT_AUTHENTIC)
         if seen is not None and seen.digest == hint.message_digest and seen.answer:
             return WireResponse.unpacked(seen.answer)
         self._note(hint, arrival.window)
@@ -129,8 +131,13 @@ class Desk:
         return response
 
     def _note(self, hint: Hint, window: timedelta) -> None:
+        """Bind the message's id to its text; a client that was blocked a moment ago ends here (rules.md 4, 7)."""
         now = self._clock.now()
-        if hint.transport_id and not messages.note(self._database, hint, received_at=now, expires_at=now + 2 * window):
+        if not hint.transport_id:  # nothing to bind: the client is judged all the same
+            with self._database.read() as tx:
+                if not clients.still_good(tx, hint.client_id, hint.key_id, now=now):
+                    raise NotAllowed(Reason.NOT_AUTHENTIC)
+        elif not messages.note(self._database, hint, received_at=now, expires_at=now + 2 * window, only_good=True):
             raise Conflict(Reason.MESSAGE_ID_REUSED)
 
     def _refuse(self, arrival: Arrival, error: FromCaller) -> BankReply:
@@ -139,8 +146,8 @@ class Desk:
         if request.operation.changes_something and error.reason is not Reason.MESSAGE_ID_REUSED:
             try:
                 self._note(request.hint, arrival.window)
-            except Conflict as reused:
-                error = reused
+            except FromCaller as reused_or_blocked:
+                error = reused_or_blocked
         self._audit(request.hint, error.reason, problems=len(error.problems))
         # A client that was blocked while we worked hears what it would have heard at the door, and no more.
         operation = "" if error.reason is Reason.NOT_AUTHENTIC else request.operation.value

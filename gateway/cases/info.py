@@ -18,6 +18,7 @@ from gateway.domain.errors import Invalid, Problem
 from gateway.domain.reasons import FieldCode
 from gateway.domain.requests import BankReply, BankRequest
 from gateway.parties.directory import Directory
+from gateway.parties.switchboard import Switchboard
 from gateway.signing.canon import canonical_json, sha256_label
 from gateway.store import work
 from gateway.store.database import Database, micros, moment
@@ -44,12 +45,14 @@ class Info:
         catalogue: Catalogue,
         directory: Directory,
         backends: Collection[str],
+        switchboard: Switchboard,
         clock: Clock,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._directory = directory
         self._backends = frozenset(backends)
+        self._switchboard = switchboard
         self._clock = clock
 
     def item_list(self, request: BankRequest) -> BankReply:
@@ -113,10 +116,17 @@ class Info:
     def _listed(self, request: BankRequest, item: Item, today: date) -> dict[str, Any]:
         connected = item.route is not None and item.backend in self._backends
         own = [o.code for o in self._outlets(request)]
+        allowed = own if item.outlets is None else [code for code in own if code in item.outlets]
+        board, now = self._switchboard(), self._clock.now()
+        off = {code: board.off(item.code, code, request.bank, now) for code in allowed}
+        taking = [code for code in allowed if off[code] is None]
+        switched = next((one for one in off.values() if one is not None), None)
+        everywhere = switched is not None and not taking
         return {
             **item_picture.head(item),
-            "open": connected and item.in_force(today) and item.open_on(today),
-            "outlets": "all" if item.outlets is None else [code for code in own if code in item.outlets],
+            "open": connected and item.in_force(today) and item.open_on(today) and not everywhere,
+            "outlets": "all" if item.outlets is None and switched is None else taking,
+            **({"say": switched.say} if switched is not None and everywhere else {}),
         }
 
     def _outlets(self, request: BankRequest) -> list[Outlet]:
@@ -138,18 +148,27 @@ class Info:
             "phone": outlet.phone,
             "opening_hours": {name: hours for name, hours in outlet.opening_hours.items() if hours},
             "services": list(outlet.services),
-            "items": self._items_of(outlet),
+            **self._items_of(outlet),
             "provisional_series": f"FPyyMMdd{outlet.slip_no}",  # then the workstation's character and its count
         }
 
-    def _items_of(self, outlet: Outlet) -> str | list[str]:
+    def _items_of(self, outlet: Outlet) -> dict[str, Any]:
         service = self._catalogue.entitlement.get("items", "")
         if service and service not in outlet.services:
-            return []
+            return {"items": []}
+        board, now = self._switchboard(), self._clock.now()
+        whole = board.off("", outlet.code, outlet.bank, now)
+        if whole is not None:
+            return {"items": [], "say": whole.say}
         today = beijing_day(self._clock.now())
         current = [i for code in self._catalogue.items if (i := self._catalogue.current(code, today)) is not None]
-        entitled = [i.code for i in current if i.outlets is None or outlet.code in i.outlets]
-        return "all" if len(entitled) == len(current) else entitled
+        entitled = [
+            i.code
+            for i in current
+            if (i.outlets is None or outlet.code in i.outlets)
+            and board.off(i.code, outlet.code, outlet.bank, now) is None
+        ]
+        return {"items": "all" if len(entitled) == len(current) else entitled}
 
     # -- departments -----------------------------------------------------------------------------------------
 
@@ -165,6 +184,9 @@ class Info:
             states = [found for lane in lanes if (found := work.look_at_lane(tx, lane)) is not None]
         if not states:
             return row | {"state": "unknown", "say": _SAYS["unknown"], "holds": False}
+        planned = self._planned(lanes)
+        if "state" in planned:
+            return row | planned
         worst = max(states, key=lambda lane: (lane.open_until, lane.failures))
         held = worst.open_until - now
         state = "open"
@@ -173,7 +195,20 @@ class Info:
         elif worst.failures >= _SLOW_FROM:
             state = "slow"
         until = {"until": stamp(moment(worst.open_until))} if held > 0 else {}
-        return row | {"state": state, **until, "say": _SAYS[state], "holds": True}
+        return row | {"state": state, **until, "say": _SAYS[state], "holds": True, **planned}
+
+    def _planned(self, lanes: Sequence[str]) -> dict[str, Any]:
+        """A closure that runs is the state; one that comes is announced beside it, so that nobody waits in vain."""
+        board, now = self._switchboard(), self._clock.now()
+        running = [closure for lane in lanes if (closure := board.closed(lane, now)) is not None]
+        if running:
+            last = max(running, key=lambda closure: closure.until_at)
+            return {"state": "closed", "until": stamp(last.until_at), "say": last.say, "holds": True}
+        coming = [closure for lane in lanes if (closure := board.coming(lane, now)) is not None]
+        if not coming:
+            return {}
+        first = min(coming, key=lambda closure: closure.from_at)
+        return {"closes": {"from": stamp(first.from_at), "until": stamp(first.until_at), "say": first.say}}
 
 
 def _reply(request: BankRequest, members: Mapping[str, Any]) -> BankReply:

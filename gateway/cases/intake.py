@@ -22,16 +22,18 @@ from gateway.cases.waiting import WaitingRoom
 from gateway.catalogue.item import Catalogue, Item
 from gateway.catalogue.submission import CheckedSubmission, check_submission
 from gateway.domain.clock import Clock, beijing_day
-from gateway.domain.errors import Busy, Conflict, Invalid, NotAllowed, Problem
-from gateway.domain.reasons import Reason
+from gateway.domain.errors import Busy, Conflict, FromCaller, Invalid, NotAllowed, Problem
+from gateway.domain.reasons import FieldCode, Reason, WarningCode
 from gateway.domain.records import Case
 from gateway.domain.requests import AnswerWarning, BankRequest
 from gateway.materials.blobs import Blobs
 from gateway.parties.directory import Directory
+from gateway.parties.switchboard import Switchboard
 from gateway.signing.canon import same_business
 from gateway.signing.vault import Vault
 from gateway.store import acts, messages
 from gateway.store import cases as case_rows
+from gateway.store import clients as client_rows
 from gateway.store.database import Database
 from gateway.store.filing import Filed, Filing
 from gateway.wire.messages import WireResponse
@@ -54,6 +56,7 @@ class Intake:
         backends: Collection[str],
         clock: Clock,
         clockwork: Clockwork,
+        switchboard: Switchboard,
         waiting: WaitingRoom,
         wake: Callable[[], None],
     ) -> None:
@@ -67,6 +70,7 @@ class Intake:
         self._backends = frozenset(backends)
         self._clock = clock
         self._clockwork = clockwork
+        self._switchboard = switchboard
         self._waiting = waiting
         self._wake = wake
 
@@ -91,7 +95,7 @@ class Intake:
                 self._wake()
                 return self._with_decision(arrival, item, made)
             if filed is Filed.BLOCKED:
-                raise NotAllowed(Reason.NOT_AUTHENTIC)
+                raise self._why_blocked(arrival, now)
             known = self._known(arrival)
             if known is not None:
                 return known
@@ -111,6 +115,7 @@ class Intake:
         problems += item_problems
         if item is None:
             raise Invalid(problems)
+        problems += self._switched_off(request, now)
         client = self._directory().by_id(request.hint.client_id)
         files = self._blobs.of(request.bank, request.hint.client_id, request.business.text("bank_ref"))
         checked = check_submission(
@@ -127,7 +132,30 @@ class Intake:
         problems += checked.problems
         if problems:
             raise Invalid(problems)
-        return item, checked, (*request.warnings, *warnings, *checked.warnings)
+        return item, checked, (*request.warnings, *warnings, *checked.warnings, *self._closed(item, now))
+
+    def _switched_off(self, request: BankRequest, now: datetime) -> list[Problem]:
+        business = request.business
+        off = self._switchboard().off(business.text("item"), business.text("outlet"), request.bank, now)
+        if off is None:
+            return []
+        if off.item:
+            return [Problem("item", FieldCode.ITEM_CLOSED, off.say)]
+        return [Problem("outlet", FieldCode.OUTLET_NOT_ENTITLED, off.say)]
+
+    def _closed(self, item: Item, now: datetime) -> tuple[AnswerWarning, ...]:
+        """A planned closure is said at once: the case is taken and passed on later."""
+        closure = self._switchboard().closed(item.backend, now)
+        return () if closure is None else (AnswerWarning(WarningCode.DEPARTMENT_CLOSED, closure.say),)
+
+    def _why_blocked(self, arrival: Arrival, now: datetime) -> FromCaller:
+        """What the transaction met that our snapshots did not know yet: a switch, or a blocked client."""
+        hint = arrival.request.hint
+        with self._database.read() as tx:
+            good = client_rows.still_good(tx, hint.client_id, hint.key_id, now=now)
+        self._switchboard.forget()
+        problems = self._switched_off(arrival.request, now) if good else []
+        return Invalid(problems) if problems else NotAllowed(Reason.NOT_AUTHENTIC)
 
     # -- when a constraint decided, or the content no longer passes ------------------------------------------
 
@@ -139,6 +167,8 @@ class Intake:
             seen = messages.seen(tx, self._vault, hint.client_id, hint.transport_id)
             case = case_rows.by_bank_ref(tx, self._vault, request.bank, request.business.text("bank_ref"))
             act = None if case else acts.find(tx, request.bank, request.business.text("bank_ref"))
+            if not client_rows.still_good(tx, hint.client_id, hint.key_id, now=self._clock.now()):
+                raise NotAllowed(Reason.NOT_AUTHENTIC)  # blocked a moment ago: no stored answer either
         if seen is not None and seen.digest != hint.message_digest:
             raise Conflict(Reason.MESSAGE_ID_REUSED)
         if seen is not None and seen.answer:

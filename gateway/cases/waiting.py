@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 from gateway.domain.case import DECIDED, ENDED
 from gateway.domain.clock import Clock
 from gateway.domain.records import Case
 from gateway.signing.vault import Vault
-from gateway.store import cases, work
+from gateway.store import cases, switches, work
 from gateway.store.database import Database
 
 _FIRST_LOOK, _NEXT_LOOK, _LAST_LOOK = 0.02, 1.4, 0.15  # seconds: first pause, its growth, the longest
@@ -49,6 +50,8 @@ class WaitingRoom:
     def _lane_has_room(self, lane: str) -> bool:
         with self._database.read() as tx:
             state = work.look_at_lane(tx, lane)
+            if switches.lane_closure(tx, lane, ended_within=timedelta(0))[0]:
+                return False
             return state is not None and not state.open_until and work.live(tx, lane) < state.cap
 
     def _look_until(self, case: Case, end: float) -> Case | None:

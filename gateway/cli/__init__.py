@@ -3,7 +3,7 @@
 Must not decide anything a room decides. Runs beside a live gateway as a second process (rules.md 38).
 """
 
-from gateway.cli import calendar, clients, keys, looking, notices, running
+from gateway.cli import acts, calendar, clients, keys, looking, notices, running, switches
 from gateway.cli.base import main
 
-__all__ = ["calendar", "clients", "keys", "looking", "main", "notices", "running"]
+__all__ = ["acts", "calendar", "clients", "keys", "looking", "main", "notices", "running", "switches"]

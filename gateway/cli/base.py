@@ -5,7 +5,9 @@ Must not hold a command.
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 from typing import Any
 
 import click
@@ -35,6 +37,18 @@ def our_keys() -> KeyRing:
     """Our own keys. Raises ``BadSettings``."""
     settings = read_settings()
     return KeyRing.load(settings.keys_dir, allow_published=settings.sandbox)
+
+
+def operator() -> str:
+    """Who works at this command line, for the trail: the name of the machine's account, which is no proof of a person.
+
+    Acts that need two people take a person's token beside it (rules.md 30).
+    """
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        name = str(os.getuid())
+    return "operator:" + re.sub(r"[^!#-\[\]-~]", "_", name)[:60]
 
 
 def next_step(text: str) -> None:

@@ -9,6 +9,7 @@ import click
 from rich.table import Column, Table
 
 from gateway.calendar import tables
+from gateway.cli.acting import carry, with_token
 from gateway.cli.base import console, main, next_step, open_house
 from gateway.domain.clock import beijing_day
 from gateway.store import cases as case_rows
@@ -40,17 +41,19 @@ def calendar_show(year: int | None) -> None:
 
 @calendar.command("load")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def calendar_load(file: Path) -> None:
+@with_token
+def calendar_load(file: Path, token_file: Path | None) -> None:
     """Load a year's official table (the form of the shipped one), and count every running limit again."""
     house = open_house()
     table = tables.read(file)
-    tables.put(house.database, table, house.clock, actor="system:cli")
+    payload = {"table": file.read_text(encoding="utf-8")}
+    if not carry(house, "calendar.load", payload, token_file=token_file, then="python -m gateway calendar overdue"):
+        return
     house.clockwork.forget()
-    changed = house.watch.recount()
+    changed = house.watch.recount()  # running processes do the same within a minute
     console.print(
         f"{table.year}: {house.clockwork.days.working_days_of(table.year)} working days; {changed} limits counted anew"
     )
-    next_step("python -m gateway calendar overdue")
 
 
 @calendar.command("overdue")

@@ -1,27 +1,30 @@
-"""Commands about the banks' enrolled clients."""
+"""Commands about the banks' enrolled clients: who may call, with which keys, how much, and since when not any more."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import base64
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway import registry
-from gateway.audit.kinds import EntryKind
 from gateway.bootstrap import House
+from gateway.cli.acting import carry, with_token
 from gateway.cli.base import console, main, next_step, open_house
 from gateway.contracts.bank import Client, ClientKey
-from gateway.domain.records import EntryDraft
+from gateway.domain.clock import stamp
 from gateway.domain.requests import Operation
-from gateway.parties.enrolment import checked_networks, cipher_key, options_of, verification_key
-from gateway.parties.notify import check_enrolment, notify_url
+from gateway.parties.enrolment import options_of
+from gateway.parties.notify import notify_url
+from gateway.signing.profiles import WEAK
 from gateway.signing.public_files import public_der
 from gateway.store import clients as client_rows
-from gateway.store import trail
+
+_LIST = "python -m gateway clients list"
+_KEY_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @main.group()
@@ -35,63 +38,73 @@ def clients() -> None:
 @click.option("--claimed-id", required=True, help="how it names itself on the wire")
 @click.option("--profile", help="which of the bank's protocols; default: its first")
 @click.option("--algorithm", default="rsa-sha256", show_default=True)
-@click.option("--public-key", required=True, type=click.Path(exists=True, path_type=Path), help="PEM or DER")
-@click.option("--cipher-key-file", type=click.Path(exists=True, path_type=Path), help="base64 of a shared AES key")
+@click.option("--public-key", required=True, type=_KEY_FILE, help="PEM or DER")
+@click.option("--cipher-key-file", type=_KEY_FILE, help="base64 of a shared AES key")
 @click.option("--outlet", "outlets", multiple=True, help="may file for; default: all of its bank")
 @click.option(
     "--operation", "operations", multiple=True, type=click.Choice([o.value for o in Operation]), help="default: all"
 )
 @click.option("--address", "addresses", multiple=True, help="must call from; default: any")
 @click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="of the bank's dialect")
+@click.option("--rate", default="", help="requests a second of its own; default: the house's")
+@click.option("--at-once", default="", help="requests at the same time of its own; default: the house's")
+@click.option("--reason", default="", help="why, for a weak algorithm")
+@click.option("--until", default="", metavar="DATE", help="when a weak algorithm ends, within twelve months")
+@with_token
 def clients_enrol(
-    bank: str,
-    client_id: str,
-    claimed_id: str,
-    profile: str | None,
-    algorithm: str,
-    public_key: Path,
-    cipher_key_file: Path | None,
-    **more: tuple[str, ...],
+    public_key: Path, cipher_key_file: Path | None, options: tuple[str, ...], token_file: Path | None, **given: Any
 ) -> None:
     """Enrol one client with its verification key."""
     house = open_house()
-    now = house.clock.now()
-    profiles, outlets = house.banks[bank].traits.profiles, house.catalogue.outlets
-    if profile is not None and profile not in profiles:
-        raise click.BadParameter(f"write {' or '.join(profiles)}", param_hint="--profile")
-    for code in more["outlets"]:
-        if code not in outlets or outlets[code].bank != bank:
-            raise click.BadParameter(f"{code} is no outlet of {bank}", param_hint="--outlet")
-    der = public_der(public_key.read_bytes())
-    found: list[ClientKey] = [verification_key(algorithm, der, now)]
+    payload = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}
+    payload["public_key"] = _key_text(public_key)
+    payload["options"] = options_of(options)
     if cipher_key_file:
-        found.append(cipher_key(cipher_key_file.read_text(), now))
-    client = Client(
-        client_id=client_id,
-        bank=bank,
-        profile=profile or profiles[0],
-        claimed_id=claimed_id,
-        status="active",
-        algorithms=(algorithm,),
-        keys=tuple(found),
-        outlets=more["outlets"],
-        operations=more["operations"],
-        addresses=checked_networks(more["addresses"]),
-        options=options_of(more["options"]),
-    )
-    check_enrolment(client, sandbox=house.settings.sandbox)
-    draft = _client_draft(EntryKind.CLIENT_ENROLLED, client_id, now, {"bank": bank, "key": found[0].key_id})
+        payload["cipher_key"] = cipher_key_file.read_text().strip()
+    then = "python -m gateway clients list; the client's first call should be an echo"
+    carry(house, "client.enrol", payload, token_file=token_file, then=then)
 
-    def act(tx: Any) -> None:
-        for known in client_rows.all_clients(tx, house.vault):
-            if known.client_id == client_id or (known.bank, known.claimed_id) == (bank, claimed_id):
-                raise click.ClickException(f"{known.client_id} is enrolled already, as {known.claimed_id}")
-        client_rows.enrol(tx, house.vault, client, at=now)
-        trail.append_loose(tx, [draft])
 
-    house.database.again(act)
-    console.print(f"enrolled {client_id}, key {found[0].key_id}")
-    next_step("python -m gateway clients list; the client's first call should be an echo")
+@clients.command("rotate")
+@click.argument("client_id")
+@click.option("--public-key", type=_KEY_FILE, help="the new verification key, PEM or DER")
+@click.option("--algorithm", default="rsa-sha256", show_default=True)
+@click.option("--cipher-key-file", type=_KEY_FILE, help="a new shared cipher key instead; both sides change at --from")
+@click.option("--from", "start", default="", metavar="TIME", help="2026-12-01T08:00:00+08:00; default: now")
+@click.option("--overlap-days", default="14", show_default=True, help="how long the old key stays valid beside it")
+@click.option("--reason", default="", help="why, for a weak algorithm")
+@click.option("--until", default="", metavar="DATE", help="when a weak algorithm ends, within twelve months")
+@click.option("--finish", is_flag=True, help="end the rotation now: every key but the newest is retired")
+@with_token
+def clients_rotate(
+    client_id: str,
+    public_key: Path | None,
+    cipher_key_file: Path | None,
+    start: str,
+    finish: bool,
+    token_file: Path | None,
+    **given: str,
+) -> None:
+    """Give a client a new key; the old one and the new one are valid together until the old one ends."""
+    if sum((bool(public_key), bool(cipher_key_file), finish)) != 1:
+        raise click.UsageError("give one of --public-key, --cipher-key-file and --finish")
+    kind, payload = "client.finish_rotation", {"client_id": client_id}
+    if public_key is not None:
+        kind, payload = "client.rotate", {**payload, **given, "from": start, "public_key": _key_text(public_key)}
+    elif cipher_key_file is not None:
+        text = cipher_key_file.read_text().strip()
+        kind, payload = "client.rotate_cipher", {**payload, "from": start, "cipher_key": text}
+    carry(open_house(), kind, payload, token_file=token_file, then=_LIST)
+
+
+@clients.command("limits")
+@click.argument("client_id")
+@click.option("--rate", required=True, help="requests a second; 0 = the house's setting")
+@click.option("--at-once", required=True, help="requests at the same time; 0 = the house's setting")
+@with_token
+def clients_limits(token_file: Path | None, **payload: str) -> None:
+    """Give a client limits of its own; each process keeps them by itself."""
+    carry(open_house(), "client.limits", payload, token_file=token_file, then=_LIST)
 
 
 @clients.command("notify")
@@ -99,22 +112,19 @@ def clients_enrol(
 @click.option("--url", required=True, help='where it is told; "" = no notices any more')
 @click.option("--network", "networks", multiple=True, help="where a host name may resolve to")
 @click.option("--ca", type=click.Path(exists=True, path_type=Path), help="the authority its certificate comes from")
-def clients_notify(client_id: str, url: str, networks: tuple[str, ...], ca: Path | None) -> None:
+@with_token
+def clients_notify(
+    client_id: str, url: str, networks: tuple[str, ...], ca: Path | None, token_file: Path | None
+) -> None:
     """Enrol another notify address; it has to be proven before anything is told there."""
-    house = open_house()
-    client = _client(house, client_id)
-    told = {"url": url, "networks": ",".join(networks), "ca": str(ca.resolve()) if ca else ""}
-    changes = {f"notify_{name}": value for name, value in told.items()}
-    check_enrolment(replace(client, options={**(client.options or {}), **changes}), sandbox=house.settings.sandbox)
-    draft = _client_draft(EntryKind.CLIENT_ENROLLED, client_id, house.clock.now(), {"changed": "notify address"})
-
-    def act(tx: Any) -> None:
-        client_rows.set_options(tx, client_id, changes)
-        trail.append_loose(tx, [draft])
-
-    house.database.again(act)
-    console.print(f"{client_id} is told at {url}" if url else f"{client_id} is told nothing any more")
-    next_step(f"python -m gateway clients prove {client_id}" if url else "python -m gateway clients list")
+    payload = {
+        "client_id": client_id,
+        "url": url,
+        "networks": ",".join(networks),
+        "ca": str(ca.resolve()) if ca else "",
+    }
+    then = f"python -m gateway clients prove {client_id}" if url else _LIST
+    carry(open_house(), "client.notify", payload, token_file=token_file, then=then)
 
 
 @clients.command("prove")
@@ -142,35 +152,38 @@ def _client(house: House, client_id: str) -> Client:
 
 @clients.command("block")
 @click.argument("client_id")
-def clients_block(client_id: str) -> None:
-    """Block a client at once, in every process."""
-    _set_status(client_id, "blocked", EntryKind.CLIENT_BLOCKED)
+@click.option("--reason", default="", help="for the trail")
+@with_token
+def clients_block(client_id: str, reason: str, token_file: Path | None) -> None:
+    """Block a client at once, in every process; one person is enough."""
+    then = f"python -m gateway clients unblock {client_id}, once the bank has a new key or the matter is settled"
+    payload = {"client_id": client_id, "reason": reason}
+    carry(open_house(), "client.block", payload, token_file=token_file, then=then)
 
 
-def _set_status(client_id: str, status: str, kind: EntryKind) -> None:
-    house = open_house()
-    draft = _client_draft(kind, client_id, house.clock.now(), {"status": status})
-
-    def act(tx: Any) -> bool:
-        known = client_rows.set_status(tx, client_id, status)
-        if known:
-            trail.append_loose(tx, [draft])
-        return known
-
-    if not house.database.again(act):
-        raise click.ClickException(f"no client {client_id}; 'python -m gateway clients list' shows them")
-    console.print(f"{client_id} is {status}")
+@clients.command("unblock")
+@click.argument("client_id")
+@click.option("--reason", required=True, help="for the trail")
+@with_token
+def clients_unblock(client_id: str, reason: str, token_file: Path | None) -> None:
+    """Let a blocked client in again."""
+    payload = {"client_id": client_id, "reason": reason}
+    then = "the client's first call should be an echo"
+    carry(open_house(), "client.unblock", payload, token_file=token_file, then=then)
 
 
-def _client_draft(kind: EntryKind, client_id: str, at: datetime, facts: dict[str, str]) -> EntryDraft:
-    return EntryDraft(kind=kind, subject=f"client:{client_id}", at=at, actor="system:cli", facts=facts)
+def _key_text(path: Path) -> str:
+    return base64.b64encode(public_der(path.read_bytes())).decode()
 
 
 @clients.command("list")
 def clients_list() -> None:
-    """Every enrolled client, its keys and what it may do."""
+    """Every enrolled client, its keys with their validity, its limits and what it may do."""
     house = open_house()
-    table = Table("client", "bank", "wire name", "status", "algorithms", "keys", "outlets")
+    now = house.clock.now()
+    table = Table(
+        Column("client", no_wrap=True), "bank", "wire name", "status", "keys", "a second", "at once", "outlets"
+    )
     with house.database.read() as tx:
         for client in client_rows.all_clients(tx, house.vault):
             table.add_row(
@@ -178,8 +191,18 @@ def clients_list() -> None:
                 client.bank,
                 client.claimed_id,
                 client.status,
-                ", ".join(client.algorithms),
-                ", ".join(k.key_id for k in client.keys),
+                "\n".join(_key_line(key, now) for key in client.keys),
+                str(client.rate or house.settings.client_rate),
+                str(client.at_once or house.settings.client_at_once),
                 ", ".join(client.outlets) or "all",
             )
     console.print(table)
+    next_step("python -m gateway clients rotate CLIENT_ID --public-key FILE, when a key comes to its end")
+
+
+def _key_line(key: ClientKey, now: datetime) -> str:
+    state = "waits" if key.valid_from > now else "ended" if key.valid_until and key.valid_until <= now else "valid"
+    until = f" until {stamp(key.valid_until)[:16]}" if key.valid_until else ""
+    start = f" from {stamp(key.valid_from)[:16]}" if state == "waits" else ""
+    line = f"{key.key_id} {key.algorithm} {state}{start}{until}"
+    return f"[red]{line}[/]" if key.algorithm in WEAK else line

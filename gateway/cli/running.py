@@ -20,7 +20,7 @@ from gateway.signing.keys import make_keys
 from gateway.signing.vault import make_vault
 from gateway.store import migrate as migrations
 
-_COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.BAD: "red"}
+_COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.RED: "red", Level.BAD: "red"}
 
 
 @main.command()
@@ -82,7 +82,7 @@ def doctor() -> None:
     table = Table("", "what", "says", "do", box=None)
     worst = Level.OK
     for finding in examine(os.environ):
-        mark = {Level.OK: "✓", Level.WARN: "!", Level.BAD: "✗"}[finding.level]
+        mark = {Level.OK: "✓", Level.WARN: "!", Level.RED: "‼", Level.BAD: "✗"}[finding.level]
         colour = _COLOURS[finding.level]
         table.add_row(f"[{colour}]{mark}[/]", escape(finding.what), escape(finding.says), escape(finding.advice))
         if finding.level is Level.BAD or worst is Level.OK:

@@ -58,6 +58,9 @@ class Client:
     operations: tuple[str, ...]  # enrolled operations; empty = all
     addresses: tuple[str, ...] = ()  # CIDRs it must call from; empty = any
     options: Mapping[str, str] | None = None
+    rate: int = 0  # requests a second of this client in one process; 0 = the house's setting
+    at_once: int = 0  # requests at the same time in one process; 0 = the house's setting
+    legacy_reason: str = ""  # why a weak algorithm is enrolled (rules.md 34); its end is that of the key
 
     def verify_keys(self, at: datetime) -> tuple[ClientKey, ...]:
         """Verification keys valid at ``at``, newest first (two are valid at once during a rotation)."""

@@ -5,11 +5,11 @@ The lane's row is the truth, so limits hold across processes. Must not talk to p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from gateway.dispatch.policy import breaker_opens_for
-from gateway.store import work
+from gateway.dispatch.policy import RAMP, breaker_opens_for, ramp_rate
+from gateway.store import switches, work
 from gateway.store.database import Tx, micros
 
 _SECOND = 1_000_000
@@ -29,14 +29,18 @@ def room(tx: Tx, lane: str, *, wish: int, lease: timedelta) -> Room:
     if state is None:
         return Room(0)
     now = micros(tx.now())
+    closed, reopened = switches.lane_closure(tx, lane, ended_within=RAMP)
+    if closed:
+        return Room(0)
     if state.open_until > now or state.probing_until > now:
         return Room(0)
     if state.open_until:  # it was open and its time is over: one probe
         work.Lanes.probing(tx, lane, lease)
         return Room(1, probe=True)
     granted = min(wish, state.cap - work.live(tx, lane))
-    if state.rate and granted > 0:
-        granted = _from_bucket(tx, lane, state, granted, now)
+    rate = state.rate if reopened is None else ramp_rate(reopened, state.rate)
+    if rate and granted > 0:
+        granted = _from_bucket(tx, lane, replace(state, rate=rate), granted, now)
     return Room(max(0, granted))
 
 

@@ -18,6 +18,8 @@ _LONGEST_PAUSE = 900.0
 _BREAKER_AFTER = 5  # failures in a row
 _BREAKER_FIRST = 5.0
 _BREAKER_LONGEST = 300.0
+RAMP = timedelta(minutes=5)  # by then 2,048 a second, more than any lane of ours carries
+_RAMP_FIRST, _RAMP_DOUBLES = 2.0, timedelta(seconds=30)
 _NOTICE_PAUSES = (1, 5, 15, 30)  # minutes
 
 
@@ -54,6 +56,16 @@ def breaker_opens_for(failures: int) -> timedelta:
     if failures < _BREAKER_AFTER:
         return timedelta(0)
     return timedelta(seconds=min(_BREAKER_LONGEST, _BREAKER_FIRST * 2.0 ** min(failures - _BREAKER_AFTER, 10)))
+
+
+def ramp_rate(since: timedelta, rate: int) -> int:
+    """Calls a second to a department so long after a planned closure ended: 2, and twice as many each half minute.
+
+    Never above ``rate`` where the lane has one (0 = no limit); after ``RAMP`` the lane is its own again. What waited
+    is due all at once, and a system that has just come up would be the first to suffer.
+    """
+    ramped = int(_RAMP_FIRST * 2.0 ** (since / _RAMP_DOUBLES))
+    return min(ramped, rate) if rate else ramped
 
 
 def notice_pause(failures: int, jitter: Jitter) -> timedelta:

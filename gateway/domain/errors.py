@@ -9,6 +9,7 @@
     │   └── Refused            it arrived, was understood and turned down (not a decision)
     ├── FromCaller             the caller can mend it
     │   ├── NotAllowed · NotFound · Invalid(problems) · Conflict
+    ├── ActRefused             a person may not, or the act is not in that state: nothing was done
     └── FromUs                 our own fault
         ├── IllegalMove · BadCatalogue · BadSettings · Busy
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gateway.domain.reasons import FieldCode, Reason
@@ -124,6 +126,29 @@ class Invalid(FromCaller):
 
 class Conflict(FromCaller):
     """The reference is taken by something else, or a second open case exists."""
+
+
+class ActCode(StrEnum):
+    """Why an act was refused; stable, for programs."""
+
+    UNKNOWN_KIND = "UNKNOWN_KIND"
+    UNKNOWN_ACT = "UNKNOWN_ACT"
+    BAD_PAYLOAD = "BAD_PAYLOAD"
+    NOT_SIGNED_IN = "NOT_SIGNED_IN"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    SAME_PERSON = "SAME_PERSON"
+    OWN_MATTER = "OWN_MATTER"
+    WRONG_DIGEST = "WRONG_DIGEST"
+    WRONG_STATE = "WRONG_STATE"
+    EXPIRED = "EXPIRED"
+
+
+class ActRefused(GatewayError):
+    """A person's proposal or approval was turned down: ``code`` for programs, the text for the person."""
+
+    def __init__(self, code: ActCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class FromUs(GatewayError):

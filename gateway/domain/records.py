@@ -110,6 +110,15 @@ class PublicEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Doing:
+    """Who changes something of the house and when; ``facts`` go into the change's entry (the act it belongs to)."""
+
+    at: datetime
+    actor: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class EntryDraft:
     """An audit entry before the store gives it its number within the subject."""
 

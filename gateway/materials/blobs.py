@@ -28,6 +28,7 @@ from gateway.materials.tickets import TICKET, hash_of
 from gateway.signing.chunks import Readable, open_chunks, seal_chunks, sealed_size
 from gateway.signing.vault import Vault
 from gateway.store import blobs as rows
+from gateway.store import clients as client_rows
 from gateway.store.blobs import BlobRow, TicketRow
 from gateway.store.database import Database, Tx, new_id
 
@@ -101,8 +102,11 @@ class Blobs:
         name = hash_of(ticket)
         with self._database.read() as tx:
             known = rows.ticket(tx, name)
+            blocked = known is not None and client_rows.is_blocked(tx, known.client_id)
         # Judged before a try is counted: a stranger who learnt the ticket cannot use it up.
-        if known is None or known.kind != "put" or known.expires_at <= now or not self._may(known.client_id, address):
+        if known is None or known.kind != "put" or known.expires_at <= now or blocked:
+            raise NotFound(Reason.TICKET_UNKNOWN)
+        if not self._may(known.client_id, address):
             raise NotFound(Reason.TICKET_UNKNOWN)
         row = self._database.again(lambda tx: rows.begin_try(tx, name, now=now))
         if row is None:
@@ -193,7 +197,8 @@ class Blobs:
         with self._database.read() as tx:
             known = rows.ticket(tx, name)
             blob = rows.by_id(tx, known.blob_id) if known is not None and known.kind == "get" else None
-        if known is None or blob is None or not self._may(known.client_id, address):
+            blocked = known is not None and client_rows.is_blocked(tx, known.client_id)
+        if known is None or blob is None or blocked or not self._may(known.client_id, address):
             raise NotFound(Reason.TICKET_UNKNOWN)
         if not self._database.again(lambda tx: rows.use_get(tx, name, now=now)):
             raise NotFound(Reason.TICKET_UNKNOWN)

@@ -27,12 +27,13 @@ class Buckets:
         self._lock = threading.Lock()
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, key: str) -> bool:
-        """True when one more is allowed now."""
+    def take(self, key: str, *, rate: float = 0) -> bool:
+        """True when one more is allowed now; ``rate`` is this key's own, with twice of it at once (0 = everybody's)."""
         now = self._clock.monotonic()
+        speed, burst = (rate, 2 * rate) if rate else (self._rate, self._burst)
         with self._lock:
-            level, seen = self._levels.pop(key, (self._burst, now))
-            level = min(self._burst, level + (now - seen) * self._rate)
+            level, seen = self._levels.pop(key, (burst, now))
+            level = min(burst, level + (now - seen) * speed)
             allowed = level >= 1.0
             self._levels[key] = (level - 1.0 if allowed else level, now)
             if len(self._levels) > _KEPT:
@@ -49,11 +50,14 @@ class AtOnce:
         self._running: dict[str, int] = {}
 
     @contextmanager
-    def hold(self, key: str) -> Iterator[None]:
-        """Count one in while the block runs. Raises ``NotAllowed(TOO_MANY_AT_ONCE)``."""
+    def hold(self, key: str, *, cap: int = 0) -> Iterator[None]:
+        """Count one in while the block runs; ``cap`` is this key's own (0 = everybody's).
+
+        Raises ``NotAllowed(TOO_MANY_AT_ONCE)``.
+        """
         with self._lock:
             running = self._running.get(key, 0)
-            if running >= self._cap:
+            if running >= (cap or self._cap):
                 raise NotAllowed(Reason.TOO_MANY_AT_ONCE)
             self._running[key] = running + 1
         try:

@@ -36,6 +36,9 @@ class Algorithm(StrEnum):
     ED25519 = "ed25519"
 
 
+WEAK: frozenset[str] = frozenset({Algorithm.RSA_SHA1})
+"""Taken only with a reason, an end date and enrolled addresses (rules.md 34)."""
+
 _RSA_DIGESTS: dict[str, hashes.HashAlgorithm] = {
     Algorithm.RSA_SHA256: hashes.SHA256(),
     Algorithm.RSA_SHA1: hashes.SHA1(),  # noqa: S303 - see the head of the file

@@ -94,15 +94,3 @@ def accept_message(tx: Tx, row: Mapping[str, Any]) -> bool:
     if known is not None and known["digest"] != row["digest"]:
         raise Conflict(Reason.MESSAGE_ID_REUSED)
     return False
-
-
-def client_still_good(tx: Tx, client_id: str, key_id: str) -> bool:
-    """True while the client is active and the key its message was signed with is not retired (rules.md 7)."""
-    return (
-        tx.run(
-            "SELECT 1 FROM client c JOIN client_key k ON k.client_id = c.client_id WHERE c.client_id = :client"
-            " AND c.status = 'active' AND k.key_id = :key AND k.retired_at IS NULL",
-            {"client": client_id, "key": key_id},
-        ).first()
-        is not None
-    )

@@ -47,6 +47,9 @@ def enrol(tx: Tx, vault: Vault, client: Client, *, at: datetime) -> None:
                     "operations": client.operations,
                     "addresses": client.addresses,
                     "options": dict(client.options or {}),
+                    "rate": client.rate,
+                    "at_once": client.at_once,
+                    "legacy_reason": client.legacy_reason,
                 }
             ),
             "at": micros(at),
@@ -84,22 +87,97 @@ def set_status(tx: Tx, client_id: str, status: str) -> bool:
 
 def set_options(tx: Tx, client_id: str, changes: Mapping[str, str]) -> bool:
     """Change options of a client's dialect, "" takes one away. False = no such client."""
-    suffix = " FOR UPDATE" if tx.database.is_postgres else ""
-    row = tx.one("SELECT rights FROM client WHERE client_id = :c" + suffix, {"c": client_id})
-    if row is None:
+    rights = _rights(tx, client_id)
+    if rights is None:
         return False
-    rights = json.loads(row["rights"])
     merged = {**rights["options"], **changes}
     rights["options"] = {name: value for name, value in merged.items() if value}
+    _save_rights(tx, client_id, rights)
+    return True
+
+
+def set_limits(tx: Tx, client_id: str, *, rate: int, at_once: int) -> bool:
+    """A client's own limits, 0 = the house's; in force within a second. False = no such client."""
+    rights = _rights(tx, client_id)
+    if rights is None:
+        return False
+    _save_rights(tx, client_id, {**rights, "rate": rate, "at_once": at_once})
+    return True
+
+
+def set_algorithms(tx: Tx, client_id: str, algorithms: Sequence[str], *, legacy_reason: str) -> None:
+    """What a client may sign with from now on, and why if one of them is weak."""
+    rights = _rights(tx, client_id)
+    assert rights is not None, client_id
+    _save_rights(tx, client_id, {**rights, "algorithms": list(algorithms), "legacy_reason": legacy_reason})
+
+
+def end_key(tx: Tx, client_id: str, key_id: str, *, at: datetime) -> None:
+    """Let a key's validity end at ``at``, unless it ends sooner."""
+    tx.run(
+        "UPDATE client_key SET valid_until = :at WHERE client_id = :c AND key_id = :k AND retired_at IS NULL"
+        " AND (valid_until IS NULL OR valid_until > :at)",
+        {"c": client_id, "k": key_id, "at": micros(at)},
+    )
+    _raise_version(tx)
+
+
+def retire_key(tx: Tx, client_id: str, key_id: str, *, at: datetime) -> bool:
+    """Take a key out of use for good; its row stays. False = no such key in use."""
+    changed = tx.run(
+        "UPDATE client_key SET retired_at = :at WHERE client_id = :c AND key_id = :k AND retired_at IS NULL",
+        {"c": client_id, "k": key_id, "at": micros(at)},
+    ).rowcount
+    _raise_version(tx)
+    return changed == 1
+
+
+def lock(tx: Tx, client_id: str) -> bool:
+    """Hold a client's row, so that two changes of it come one after the other. False = no such client."""
+    return _rights(tx, client_id) is not None
+
+
+def key_known(tx: Tx, key_id: str) -> str:
+    """The client that has, or had, a key with this id; "" = nobody."""
+    found = tx.one("SELECT client_id FROM client_key WHERE key_id = :k ORDER BY client_id LIMIT 1", {"k": key_id})
+    return found["client_id"] if found else ""
+
+
+STILL_GOOD = (
+    "SELECT 1 AS good FROM client c JOIN client_key k ON k.client_id = c.client_id"
+    " WHERE c.client_id = :client_id AND c.status = 'active' AND k.key_id = :key_id AND k.use = 'verify'"
+    " AND k.retired_at IS NULL AND k.valid_from <= :now AND (k.valid_until IS NULL OR k.valid_until > :now)"
+)
+"""True for a client that is not blocked and a key it may sign with at ``now`` (rules.md 7)."""
+
+
+def still_good(tx: Tx, client_id: str, key_id: str, *, now: datetime) -> bool:
+    """``STILL_GOOD``, judged in the caller's transaction."""
+    return tx.run(STILL_GOOD, {"client_id": client_id, "key_id": key_id, "now": micros(now)}).first() is not None
+
+
+def is_blocked(tx: Tx, client_id: str) -> bool:
+    """True once the client is blocked, whatever a snapshot still says."""
+    return (
+        tx.run("SELECT 1 FROM client WHERE client_id = :c AND status <> 'active'", {"c": client_id}).first() is not None
+    )
+
+
+def _rights(tx: Tx, client_id: str) -> dict[str, Any] | None:
+    suffix = " FOR UPDATE" if tx.database.is_postgres else ""
+    row = tx.one("SELECT rights FROM client WHERE client_id = :c" + suffix, {"c": client_id})
+    return None if row is None else dict(json.loads(row["rights"]))
+
+
+def _save_rights(tx: Tx, client_id: str, rights: Mapping[str, Any]) -> None:
     tx.run("UPDATE client SET rights = :r WHERE client_id = :c", {"r": json.dumps(rights), "c": client_id})
     _raise_version(tx)
-    return True
 
 
 def all_clients(tx: Tx, vault: Vault) -> list[Client]:
     """Every client with its keys that were not retired."""
     keys: dict[str, list[ClientKey]] = {}
-    for row in tx.all("SELECT * FROM client_key WHERE retired_at IS NULL"):
+    for row in tx.all("SELECT * FROM client_key WHERE retired_at IS NULL ORDER BY valid_from, key_id"):
         keys.setdefault(row["client_id"], []).append(_key(vault, row))
     return [_client(row, keys.get(row["client_id"], [])) for row in tx.all("SELECT * FROM client ORDER BY client_id")]
 
@@ -129,4 +207,7 @@ def _client(row: Mapping[str, Any], keys: Sequence[ClientKey]) -> Client:
         operations=tuple(rights["operations"]),
         addresses=tuple(rights["addresses"]),
         options=rights["options"],
+        rate=int(rights.get("rate", 0)),  # enrolments of the first release have none of these
+        at_once=int(rights.get("at_once", 0)),
+        legacy_reason=rights.get("legacy_reason", ""),
     )

@@ -19,8 +19,10 @@ from sqlalchemy import Table, exc
 from sqlalchemy.dialects import postgresql
 
 from gateway.store import tables
+from gateway.store.clients import STILL_GOOD
 from gateway.store.database import Database, Tx, is_unique_violation
 from gateway.store.group import Group
+from gateway.store.switches import NOT_OFF
 
 Row = Mapping[str, Any]
 # Part by part: the columns that have a value, and the parameters that carry it.
@@ -31,7 +33,7 @@ class Filed(StrEnum):
     """What became of the four rows."""
 
     FILED = "filed"
-    BLOCKED = "blocked"  # the client or its key is no longer good
+    BLOCKED = "blocked"  # the client or its key is no longer good, or the item or outlet was switched off
     CLASH = "clash"  # a unique constraint decided: message, submission, receipt number or open case
 
 
@@ -81,9 +83,8 @@ _NAMES = {
     part: {c.name: _SENT_ONCE.get((part, c.name), f"{part}_{c.name}") for c in table.columns} for part, table in _PARTS
 }
 
-_STILL_GOOD = """SELECT 1 AS good FROM client c JOIN client_key k ON k.client_id = c.client_id
- WHERE c.client_id = :client_id AND c.status = 'active' AND k.key_id = :key_id AND k.use = 'verify'
- AND k.retired_at IS NULL AND k.valid_from <= :now AND (k.valid_until IS NULL OR k.valid_until > :now)"""
+_JUDGED = ("case_item", "case_outlet", "bank")
+_MAY = f"{STILL_GOOD} AND " + NOT_OFF.format(item=":case_item", outlet=":case_outlet", bank=":bank", now=":now")
 
 
 class Filing:
@@ -134,6 +135,8 @@ def _planned(rows: FourRows) -> tuple[_Plan, dict[str, Any]]:
     if own:  # a row says something else than the others: it keeps its own
         plan = _plan(given, frozenset(own))
         params = {name: parts[part][column] for name, part, column in plan.taken}
+    for name in _JUDGED:  # a row without one of them is the column's to refuse
+        params.setdefault(name, None)
     params["key_id"] = rows.key_id
     return plan, params
 
@@ -165,7 +168,7 @@ def _at_once(shape: Shape) -> str:
         casts = ", ".join(f"CAST(:{name} AS {kind})" for name, kind in zip(names, kinds, strict=True))
         inserts.append(f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {casts} FROM ok")
     leading = ", ".join(f"w_{part} AS ({insert})" for (part, _), insert in zip(_PARTS, inserts[:-1], strict=False))
-    return f"WITH ok AS ({_STILL_GOOD}), {leading} {inserts[-1]}"
+    return f"WITH ok AS ({_MAY}), {leading} {inserts[-1]}"
 
 
 def _in_turn(shape: Shape) -> tuple[str, ...]:
@@ -174,7 +177,7 @@ def _in_turn(shape: Shape) -> tuple[str, ...]:
         f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(':' + name for name in names)}"
         for (_, table), (columns, names) in zip(_PARTS, shape, strict=True)
     ]
-    return (f"{inserts[0]} WHERE EXISTS ({_STILL_GOOD})", *inserts[1:])
+    return (f"{inserts[0]} WHERE EXISTS ({_MAY})", *inserts[1:])
 
 
 def _file_at_once(database: Database, plan: _Plan, params: dict[str, Any]) -> Filed:

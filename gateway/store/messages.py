@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.domain.errors import NotAllowed
+from gateway.domain.reasons import Reason
 from gateway.domain.requests import Hint
 from gateway.signing.vault import Vault
+from gateway.store import clients
 from gateway.store.database import Database, Tx, micros
 
+_GOOD = clients.STILL_GOOD.replace(":client_id", ":client")
 REQUEST_PLACE = "message:{client}:{transport}:request_sealed"
 ANSWER_PLACE = "message:{client}:{transport}:answer_sealed"
 
@@ -25,10 +29,13 @@ class Seen:
     case_id: str
 
 
-def note(database: Database, hint: Hint, *, received_at: datetime, expires_at: datetime) -> bool:
+def note(
+    database: Database, hint: Hint, *, received_at: datetime, expires_at: datetime, only_good: bool = False
+) -> bool:
     """Bind the transport id to its digest. True when new or bound to the same digest, False when reused.
 
-    Hold no transaction when calling: it makes one of its own.
+    Hold no transaction when calling: it makes one of its own. With ``only_good`` the client and its key are judged in
+    the same statement, so that a block holds at once for reads too: raises ``NotAllowed(NOT_AUTHENTIC)``.
     """
     params = {
         "client": hint.client_id,
@@ -38,16 +45,22 @@ def note(database: Database, hint: Hint, *, received_at: datetime, expires_at: d
         "received": micros(received_at),
         "expires": micros(expires_at),
     }
+    judged = f"WHERE EXISTS ({_GOOD})" if only_good else "WHERE 1 = 1"
+    if only_good:
+        params |= {"key_id": hint.key_id, "now": micros(received_at)}
 
     def act(tx: Tx) -> bool:
         added = tx.run(
             "INSERT INTO message (client_id, transport_id, digest, operation, received_at, expires_at)"
-            " VALUES (:client, :transport, :digest, :operation, :received, :expires)"
-            " ON CONFLICT (client_id, transport_id) DO NOTHING",
+            " SELECT CAST(:client AS varchar), CAST(:transport AS varchar), CAST(:digest AS varchar),"
+            " CAST(:operation AS varchar), CAST(:received AS bigint), CAST(:expires AS bigint)"
+            f" {judged} ON CONFLICT (client_id, transport_id) DO NOTHING",
             params,
         ).rowcount
         if added == 1:
             return True
+        if only_good and not clients.still_good(tx, hint.client_id, hint.key_id, now=received_at):
+            raise NotAllowed(Reason.NOT_AUTHENTIC)
         known = tx.one("SELECT digest FROM message WHERE client_id = :client AND transport_id = :transport", params)
         return known is None or known["digest"] == params["digest"]
 

@@ -38,6 +38,68 @@ calendar_day = Table(
     Column("kind", String(4), nullable=False),  # off | work
 )
 
+# -- switches and closures -------------------------------------------------------------------------------------
+
+switch_off = Table(
+    "switch_off",
+    metadata,
+    Column("item", String(24), primary_key=True),  # "" = every one
+    Column("outlet", String(24), primary_key=True),
+    Column("bank", String(8), primary_key=True),
+    Column("from_at", Micros, nullable=False),
+    Column("until_at", Micros),  # none = until it is switched on
+    Column("say", String(120), nullable=False),  # for the counter
+    Column("reason", String(200), nullable=False),  # for the house
+    Column("set_at", Micros, nullable=False),
+)
+
+closure = Table(
+    "closure",
+    metadata,
+    Column("closure_id", String(32), primary_key=True),
+    Column("lane", String(24), nullable=False),  # the department's system: nothing is claimed for it meanwhile
+    Column("from_at", Micros, nullable=False),
+    Column("until_at", Micros, nullable=False),
+    Column("say", String(120), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("set_at", Micros, nullable=False),
+    Index("ix_closure_lane", "lane", "until_at"),
+)
+
+# -- acts of people (rules.md 30) --------------------------------------------------------------------------------
+
+act = Table(
+    "act",
+    metadata,
+    Column("act_id", String(32), primary_key=True),  # also the id of its work row
+    Column("kind", String(32), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("digest", String(72), nullable=False),  # of the payload with its salt: what is approved
+    Column("payload_sealed", LargeBinary, nullable=False),
+    Column("persons", SmallInteger, nullable=False),  # natural persons it takes
+    Column("proposed_by", String(112), nullable=False),  # as the trail names them
+    Column("proposer", String(112), nullable=False),  # the natural person, "" = not proven
+    Column("subject", String(112), nullable=False),  # a person it is about, "" = nobody
+    Column("proposed_at", Micros, nullable=False),
+    Column("expires_at", Micros, nullable=False),
+    Column("ended_at", Micros),
+    Column("result", String(200)),
+    CheckConstraint(
+        "state IN ('proposed','approved','executed','failed','refused','withdrawn','expired')", name="state"
+    ),
+    Index("ix_act_state", "state", "expires_at"),
+)
+
+act_approval = Table(
+    "act_approval",
+    metadata,
+    Column("act_id", String(32), primary_key=True),
+    Column("person", String(112), primary_key=True),  # one person counts once, by constraint
+    Column("approved_by", String(112), nullable=False),
+    Column("digest", String(72), nullable=False),
+    Column("at", Micros, nullable=False),
+)
+
 # -- acts on cases, notices to banks -----------------------------------------------------------------------
 
 act_ref = Table(

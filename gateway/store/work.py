@@ -17,6 +17,7 @@ from gateway.store.database import Database, Tx, micros, moment
 CALL = "call"  # one BackendCall, from first sending to the decision
 WORD = "word"  # one verified callback waiting to reach its case
 NOTICE = "notice"  # what one client of a bank is still to be told of one case
+ACT = "act"  # an approved act of people, to be carried out once
 INBOX = "inbox"  # the lane of words
 
 # Stages of a call. A claim turns SEND into SENDING; a row found in SENDING was left by a worker that never
@@ -113,10 +114,11 @@ def put_once(tx: Tx, columns: dict[str, Any]) -> bool:
 
 
 def ready_lanes(tx: Tx) -> list[str]:
-    """Lanes that have a due row and whose breaker does not hold them; a cheap look before any lock is taken."""
+    """Lanes that have a due row, and neither a breaker nor a closure that holds them; a cheap look before any lock."""
     now = tx.database.now_sql
     found = tx.run(
         f"SELECT l.lane FROM lane l WHERE (l.open_until IS NULL OR l.open_until <= {now})"
+        f" AND NOT EXISTS (SELECT 1 FROM closure c WHERE c.lane = l.lane AND c.from_at <= {now} AND c.until_at > {now})"
         f" AND EXISTS (SELECT 1 FROM work w WHERE w.lane = l.lane AND w.state = 'due' AND w.due_at <= {now})",
         tx.database.now_params(),
     )

@@ -40,6 +40,7 @@ class BankDoor:
         *,
         refusals: Refusals,
         addresses: Buckets,
+        flood: Buckets,
         claimed: Buckets,
         clock: Clock,
         metrics: Metrics,
@@ -49,6 +50,7 @@ class BankDoor:
         self._desk = desk
         self._refusals = refusals
         self._addresses = addresses
+        self._flood = flood
         self._claimed = claimed
         self._clock = clock
         self._metrics = metrics
@@ -63,8 +65,7 @@ class BankDoor:
         exchange_id = new_id()
         with structlog.contextvars.bound_contextvars(request_id=exchange_id, bank=self._bank.code):
             if not self._addresses.take(address):
-                self._metrics.refusals.labels(self._bank.code, "address_rate").inc()
-                return Response(status=429)
+                return self._too_many(address)
             try:
                 wire = read(request, received_at=self._clock.now(), exchange_id=exchange_id, address=address)
             except Turned as turned:
@@ -73,6 +74,14 @@ class BankDoor:
             answer, operation, reason = self._answer(wire)
         self._metrics.requests.labels(self._bank.code, operation, reason).inc()
         self._seconds.observe(time.perf_counter() - began)
+        return Response(answer.body, status=answer.status, headers=answer.headers)
+
+    def _too_many(self, address: str) -> Response:
+        """The bank's own code in its own envelope; an empty 429 only for what is a flood (operations.md section 1)."""
+        self._refusals.turned(self._bank.code, address, cause="address_rate")
+        if not self._flood.take(address):
+            return Response(status=429)
+        answer, _, _ = self._say(Hint(bank=self._bank.code), Reason.TOO_MANY)
         return Response(answer.body, status=answer.status, headers=answer.headers)
 
     def _answer(self, wire: WireRequest) -> Told:

@@ -59,6 +59,12 @@ class Refusals:
         if keep:
             self._keep(bank, request, cause)
 
+    def turned(self, bank: str, address: str, *, cause: str) -> None:
+        """Count one request of an address that asks too often; nothing of it was read."""
+        self._count(bank, cause)
+        with self._lock:
+            self._raise((EntryKind.REQUEST_REFUSED, bank, address, "", cause, self._minute()))
+
     def ignored(self, bank: str, request: WireRequest, *, client_id: str, members: Iterable[str]) -> None:
         """Count the members of an authentic message that named an address of the bank's own."""
         minute = self._minute()

@@ -82,12 +82,20 @@ def test_a_body_that_cannot_be_read_whole_is_turned_away_empty(
     assert house.counts() == before
 
 
-def test_more_than_an_address_may_send_is_turned_away_empty(tmp_path: Path, sqlite_url: str) -> None:
+def test_more_than_an_address_may_send_hears_the_banks_own_code_and_a_flood_hears_nothing(
+    tmp_path: Path, sqlite_url: str
+) -> None:
     with small_house(tmp_path, sqlite_url, settings={"ADDRESS_RATE": "1"}) as house:
         request = house.build("echo", {"text": "x"})
-        told = [house.post(request)[0] for _ in range(4)]
-        assert told == [200, 200, 429, 429]
+        told = [house.post(request) for _ in range(12)]
+        assert [status for status, _ in told[:2]] == [200, 200]
+        signed = [house.branch.read(status, raw) for status, raw in told[2:10]]  # read only if the signature holds
+        assert {(answer.reason, answer.return_code) for answer in signed} == {("TOO_MANY", 500031)}
+        assert told[10:] == [(429, b"")] * 2
         assert house.post(request, address="127.0.0.2")[0] == 200
+        house.house.refusals.flush(everything=True)
+        (entry,) = house.loose_entries("door:request:refused")
+        assert (entry["facts"]["cause"], entry["facts"]["count"]) == ("address_rate", "10")
 
 
 def test_other_methods_and_paths_outside_every_door_are_plain_and_empty(house: SmallHouse) -> None:

@@ -161,9 +161,31 @@ def test_a_public_key_that_is_none_is_refused_in_words(house: SmallHouse, run: R
 def test_a_block_is_in_the_trail_and_an_unknown_client_is_told(house: SmallHouse, run: Run) -> None:
     assert f"{CLIENT_ID} is blocked" in said(run("clients", "block", CLIENT_ID))
     (entry,) = house.loose_entries("party:client:blocked")
-    assert entry["facts"] == {"status": "blocked"}
+    assert entry["facts"].keys() == {"status", "act"}
+    assert entry["actor"].startswith("operator:")
+    assert f"{CLIENT_ID} is active" in said(run("clients", "unblock", CLIENT_ID, "--reason", "新密钥已换"))
+    assert house.loose_entries("party:client:unblocked")[0]["facts"]["reason"] == "新密钥已换"
     assert "clients list" in said(run("clients", "block", "nobody"), 1)
     assert len(house.loose_entries("party:client:blocked")) == 1
+
+
+def test_a_rotation_shows_two_valid_keys_and_ends_with_one(house: SmallHouse, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "new.der").write_bytes(public_der(bank_key("new")))
+    rotate = ("clients", "rotate", CLIENT_ID)
+    assert "has key" in said(run(*rotate, "--public-key", str(tmp_path / "new.der"), "--overlap-days", "7"))
+    assert said(run("clients", "list")).count(" valid") == 2
+    (tmp_path / "third.der").write_bytes(public_der(bank_key("third")))
+    assert "two keys already" in said(run(*rotate, "--public-key", str(tmp_path / "third.der")), 1)
+    assert "retired" in said(run(*rotate, "--finish"))
+    assert said(run("clients", "list")).count(" valid") == 1
+    assert "give one of" in said(run(*rotate), 2)
+
+
+def test_limits_of_a_clients_own_are_shown_and_checked(house: SmallHouse, run: Run) -> None:
+    assert "3 a second" in said(run("clients", "limits", CLIENT_ID, "--rate", "3", "--at-once", "2"))
+    assert " 3 " in said(run("clients", "list"))
+    assert "whole number" in said(run("clients", "limits", CLIENT_ID, "--rate", "fast", "--at-once", "2"), 1)
+    assert "no client nobody" in said(run("clients", "limits", "nobody", "--rate", "1", "--at-once", "1"), 1)
 
 
 # -- keys, cases, trail ---------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.dispatch import limits
+from gateway.dispatch import limits, policy
 from gateway.domain.clock import SystemClock
-from gateway.store import work
+from gateway.store import switches, work
 from gateway.store.database import Database
 from gateway.store.tables import metadata
 
@@ -198,3 +198,68 @@ def test_failures_of_an_unknown_lane_are_nothing(database):
     fail(database)
     with database.read() as tx:
         assert work.look_at_lane(tx, "A") is None
+
+
+# -- planned closures -----------------------------------------------------------------------------------------------
+
+
+def close(database, *, lasts):
+    now = database.clock.now()
+    closure = switches.Closure("c1", "A", now, now + timedelta(seconds=lasts), "维护", "维护")
+    database.again(lambda tx: switches.put_closure(tx, closure, now=now))
+
+
+def test_a_closed_lane_grants_nothing_and_is_not_even_ready(database, clock):
+    lane(database)
+    close(database, lasts=60)
+    assert (ready(database), take(database)) == ([], [])
+    clock.turn(59.9)
+    assert (ready(database), take(database)) == ([], [])
+    clock.turn(0.2)
+    assert ready(database) == ["A"]
+    assert len(take(database)) == 2
+
+
+def carried_each_second(database, clock, seconds):
+    """How many calls start in each second, when every one is answered at once and four looks are taken a second."""
+    carried = []
+    for _ in range(seconds):
+        started = 0
+        for _ in range(4):
+            taken = take(database, wish=1_000)
+            finish(database, taken)
+            started += len(taken)
+            clock.turn(0.25)
+        carried.append(started)
+    return carried
+
+
+def test_what_a_closure_held_goes_out_as_a_ramp_and_not_as_a_stampede(database, clock):
+    """1,500 calls wait behind an hour of closure. Without the ramp the first look would start as many as the cap."""
+    work.Lanes.ensure(database, "A", cap=1_000, rate=0)
+    now = database.clock.now()
+    rows = [
+        work.row(work_id=f"{n:04}", kind="call", lane="A", case_id="c", payload_sealed=b"", now=now)
+        for n in range(1_500)
+    ]
+    database.again(lambda tx: [work.put(tx, row) for row in rows])
+    close(database, lasts=3_600)
+    clock.turn(3_600)
+    carried = carried_each_second(database, clock, 120)
+    assert max(carried[:10]) <= 4, carried
+    assert 2 * 10 - 4 <= sum(carried[:10]) <= 30
+    assert max(carried[:60]) <= 10
+    assert carried[110] > 3 * carried[10]  # it grows
+    clock.turn(policy.RAMP.total_seconds())
+    assert len(take(database, wish=1_000)) == min(1_000, 1_500 - sum(carried))  # and it ends
+
+
+def test_a_lane_with_a_rate_of_its_own_never_ramps_above_it(database, clock):
+    lane(database, cap=1_000, rate=3, rows=300)
+    close(database, lasts=60)
+    clock.turn(60 + 120)
+    assert max(carried_each_second(database, clock, 20)[1:]) <= 3
+
+
+def test_the_ramp_doubles_every_half_minute():
+    assert [policy.ramp_rate(timedelta(seconds=s), 0) for s in (0, 30, 60, 120, 300)] == [2, 4, 8, 32, 2048]

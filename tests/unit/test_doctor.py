@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections import namedtuple
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from gateway.signing import selftest
 from gateway.signing.keys import add_key, make_keys
 from gateway.signing.vault import make_vault
 from gateway.store.database import Tx
-from tests.builders import bank_key, enrol, enrolled, environment, write_peers
+from tests.builders import another_key, bank_key, enrol, enrolled, environment, write_peers
 
 
 @pytest.fixture
@@ -89,11 +90,23 @@ def test_a_key_others_can_read_is_told(folder: Path, sqlite_url: str) -> None:
 
 def test_answers_and_clients_in_sha_1_are_a_line_of_their_own(folder: Path, sqlite_url: str) -> None:
     add_key(folder / "keys", "answer-icbc-sha1", valid_from=datetime.now(UTC))
-    weak = enrolled(bank_key(), client_id="old", claimed_id="old", algorithms=("rsa-sha1",))
+    key = replace(another_key("old"), algorithm="rsa-sha1")
+    weak = enrolled(bank_key(), client_id="old", claimed_id="old", algorithms=("rsa-sha1",), keys=(key,))
     enrol(folder, sqlite_url, [weak])
     found = findings(folder, sqlite_url)
     assert found["key answer-icbc-sha1"].level is Level.WARN
-    assert found["client old"].level is Level.WARN
+    assert found["client old"].level is Level.RED
+    assert "no reason on record" in found["client old"].says
+
+
+def test_a_client_whose_last_key_ends_soon_is_told_in_time(folder: Path, sqlite_url: str) -> None:
+    soon = another_key("soon", valid_until=datetime.now(UTC) + timedelta(days=9))
+    later = another_key("later", valid_until=datetime.now(UTC) + timedelta(days=400))
+    enrol(folder, sqlite_url, [enrolled(bank_key(), client_id="ends", claimed_id="ends", keys=(soon,))])
+    enrol(folder, sqlite_url, [enrolled(bank_key(), client_id="lasts", claimed_id="lasts", keys=(soon, later))])
+    found = findings(folder, sqlite_url)
+    assert "its last key ends on" in found["client ends"].says
+    assert "client lasts" not in found
 
 
 def test_a_crypto_library_that_computes_something_else_is_bad(

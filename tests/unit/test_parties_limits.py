@@ -65,3 +65,19 @@ def test_a_request_that_fails_gives_its_place_back() -> None:
         with pytest.raises(ValueError, match="x"), at_once.hold("a"):
             raise ValueError("x")
     assert at_once._running == {}
+
+
+def test_a_key_with_a_rate_of_its_own_is_held_to_that_one(clock) -> None:
+    buckets = Buckets(clock, rate=100, burst=200)
+    assert [buckets.take("small", rate=1) for _ in range(3)] == [True, True, False]
+    assert all(buckets.take("other") for _ in range(50))
+
+
+def test_a_cap_of_its_own_counts_instead_of_everybodys() -> None:
+    at_once = AtOnce(5)
+    with at_once.hold("a", cap=1):
+        with pytest.raises(NotAllowed) as refused, at_once.hold("a", cap=1):
+            pass
+        assert refused.value.reason is Reason.TOO_MANY_AT_ONCE
+        with at_once.hold("a"):
+            pass
