@@ -32,6 +32,7 @@ from gateway.cases.intake import Intake
 from gateway.cases.making import Maker
 from gateway.cases.query import Reading
 from gateway.cases.receipts import read_number
+from gateway.cases.shelf import Shelf
 from gateway.cases.waiting import WaitingRoom
 from gateway.catalogue.item import Catalogue
 from gateway.catalogue.loader import load as load_catalogue
@@ -107,6 +108,7 @@ class House:
     words: Words
     notices: Notices
     acts: Acts
+    shelf: Shelf
     courier: Courier
     refusals: Refusals
     metrics: Metrics
@@ -208,6 +210,7 @@ def build(
         owner=owner,
         observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
     )
+    shelf = Shelf(database, vault, banks=banks, backends=backends, clock=clock, clocks=clockwork)
     acts = Acts(
         database,
         vault,
@@ -215,6 +218,7 @@ def build(
             clients=ClientChanges(vault, client_world(banks, catalogue, sandbox=settings.sandbox)),
             switching=Switching(places(banks, backends, catalogue)),
             directory=directory,
+            shelf=shelf,
         ),
         clock=clock,
         owner=owner,
@@ -275,6 +279,7 @@ def build(
         words=words,
         notices=notices,
         acts=acts,
+        shelf=shelf,
         courier=courier,
         refusals=refusals,
         metrics=metrics,

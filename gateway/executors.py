@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.acts.room import Executor
 from gateway.calendar import tables
+from gateway.cases.shelf import Shelf
 from gateway.domain.errors import BadSettings
 from gateway.domain.records import Doing
 from gateway.parties.changes import ClientChanges
@@ -21,9 +22,20 @@ from gateway.store.database import Tx
 Payload = Mapping[str, Any]
 
 
-def executors(*, clients: ClientChanges, switching: Switching, directory: Directory) -> dict[str, Executor]:
+def executors(
+    *, clients: ClientChanges, switching: Switching, directory: Directory, shelf: Shelf
+) -> dict[str, Executor]:
     """Every executor by the name of its kind."""
-    return _of_clients(clients, directory) | _of_switches(switching) | {"calendar.load": _CALENDAR}
+    return _of_clients(clients, directory) | _of_switches(switching) | _of_shelf(shelf) | {"calendar.load": _CALENDAR}
+
+
+def _of_shelf(shelf: Shelf) -> dict[str, Executor]:
+    return {
+        "shelf.send_again": Executor(
+            check=lambda payload, doing: shelf.check_send_again(payload), run=shelf.send_again
+        ),
+        "shelf.close": Executor(check=lambda payload, doing: shelf.check_close(payload), run=shelf.close),
+    }
 
 
 def _of_clients(changes: ClientChanges, directory: Directory) -> dict[str, Executor]:

@@ -71,6 +71,7 @@ _CIPHER = Member("cipher_key", "共享密钥", required=True, secret=True)
 _WEAK = (_text("reason", "理由"), _text("until", "弱算法截止日"))
 _FROM, _UNTIL = _text("from", "开始时间"), _text("until", "结束时间")
 _SAY = _text("say", "网点告知语", required=True)
+_WORK = _text("work", "挂起编号", required=True)
 _WHAT = (_text("item", "事项"), _text("outlet", "网点"), _text("bank", "银行"))
 
 KINDS: dict[str, ActKind] = {
@@ -214,6 +215,24 @@ KINDS: dict[str, ActKind] = {
             1,
             (_text("closure", "停办编号", required=True), _REASON),
             "back to how it always is, and slowly",
+        ),
+        ActKind(
+            "shelf.send_again",
+            "挂起调用再次发送",
+            _P.SHELF_ACT,
+            _P.SHELF_ACT,
+            2,
+            (_WORK, _REASON),
+            "what may have arrived could be filed twice",
+        ),
+        ActKind(
+            "shelf.close",
+            "关闭挂起工作",
+            _P.SHELF_ACT,
+            _P.SHELF_ACT,
+            2,
+            (_WORK, _REASON),
+            "nobody looks at it any more",
         ),
         ActKind(
             "calendar.load",

@@ -28,6 +28,10 @@ class EntryKind(StrEnum):
     CALL_TAKEN_OVER = "case:call:takenover"
     CALL_PARKED = "case:call:parked"
     CALL_CANCELLED = "case:call:cancelled"
+    SHELF_RETRIED = "case:shelf:retried"
+    SHELF_ASKED = "case:shelf:asked"
+    SHELF_RESENT = "case:shelf:resent"
+    SHELF_CLOSED = "case:shelf:closed"
     EVENT_RECORDED = "case:event:recorded"
     CALLBACK_RECEIVED = "case:callback:received"
     CALLBACK_REPEATED = "case:callback:repeated"
@@ -103,6 +107,10 @@ MEANINGS: dict[EntryKind, str] = {
     _K.CALL_TAKEN_OVER: "a worker's lease ran out and another worker took its call over",
     _K.CALL_PARKED: "the gateway stopped trying; a person must look",
     _K.CALL_CANCELLED: "the call was cancelled before it was ever sent",
+    _K.SHELF_RETRIED: "parked work was taken from the shelf, to be tried by the way that cannot file twice; fact work",
+    _K.SHELF_ASKED: "a parked call was taken from the shelf; the department is asked first; fact work",
+    _K.SHELF_RESENT: "two people had a parked call sent again though it may have arrived; facts work, reason, act",
+    _K.SHELF_CLOSED: "two people closed parked work for good; facts work, reason, act",
     _K.EVENT_RECORDED: "something happened to the case that its bank is told; facts event_no, event, state",
     _K.CALLBACK_RECEIVED: "an authentic callback of the department about this case was stored",
     _K.CALLBACK_REPEATED: "a callback that had already been stored came again and changed nothing",

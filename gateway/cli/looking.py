@@ -1,4 +1,4 @@
-"""Commands that look: a case's timeline, the shelf, the trail."""
+"""Commands that look: a case's timeline, the trail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.table import Table
 
 from gateway.audit import verify as auditor
 from gateway.audit.package import Written
-from gateway.cases.shelf import parked
 from gateway.cases.timeline import timeline
 from gateway.cli.base import console, main, next_step, open_house, our_keys
 from gateway.dispatch.trail_export import export
@@ -27,23 +26,6 @@ def show_timeline(receipt_no: str) -> None:
         table.add_row(str(line.seq), line.at, line.kind, line.facts)
     console.print(table)
     next_step("python -m gateway audit verify")
-
-
-@main.group()
-def shelf() -> None:
-    """Work the gateway no longer tries by itself: a person must look."""
-
-
-@shelf.command("list")
-def shelf_list() -> None:
-    """Every parked row: whose case, which department, since when and why."""
-    house = open_house()
-    found = parked(house.database)
-    table = Table("receipt", "department", "kind", "since", "why")
-    for row in found:
-        table.add_row(row.receipt_no or "-", row.lane, row.kind, row.since, row.why)
-    console.print(table)
-    next_step("python -m gateway timeline RECEIPT_NO" if found else "nothing: the shelf is empty")
 
 
 @main.group()
