@@ -54,6 +54,7 @@ def _one(console: Console, name: str, options: argparse.Namespace, seed: int, fo
         counters=options.counters,
         workers=options.workers if name == "postgresql" else 0,
         seed=seed,
+        storm=options.storm,
         patience=options.patience,
     )
     setting = f"{order.workers} workers" if order.workers else "one process"
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--database", choices=(*_ALL, "both"), default="both")
     parser.add_argument("--rate", type=float, default=0.3, help="share of requests to peers that go wrong")
     parser.add_argument("--counters", type=int, default=8, help="counters that file at once")
+    parser.add_argument("--storm", type=float, default=180.0, help="seconds over which the cases are filed")
     parser.add_argument("--workers", type=int, default=2, help="worker processes (PostgreSQL)")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds for the rest once the peers are well")
     parser.add_argument("--seed", type=int, help="of the cases, faults and moments; printed at the end")

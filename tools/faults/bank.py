@@ -49,13 +49,23 @@ class Bank:
     """Counters and back office of one branch system."""
 
     def __init__(
-        self, branch: IcbcBranch, plans: Sequence[Planned], *, outlet: str, filed: Callable[[Planned], None]
+        self,
+        branch: IcbcBranch,
+        plans: Sequence[Planned],
+        *,
+        outlet: str,
+        pace: float,
+        filed: Callable[[Planned], None],
     ) -> None:
-        """``filed`` hears of every plan that has its receipt, from many threads."""
+        """``pace``: seconds from one filing to the next, over all counters.
+
+        ``filed`` hears of every plan that has its receipt, from many threads.
+        """
         self.books = Books()
         self._branch = branch
         self._outlet = outlet
         self._filed = filed
+        self._pace = pace
         self._waiting: queue.SimpleQueue[Planned] = queue.SimpleQueue()
         for one in plans:
             self._waiting.put(one)
@@ -63,11 +73,13 @@ class Bank:
         self._acted: set[str] = set()
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._began = 0.0
         self._threads: list[threading.Thread] = []
         self._office = threading.Thread(target=self._follow, name="back-office", daemon=True)
 
     def open(self, counters: int) -> None:
         """Begin to file at so many counters, and to follow."""
+        self._began = time.monotonic()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(counters)]
         for thread in (*self._threads, self._office):
             thread.start()
@@ -84,7 +96,10 @@ class Bank:
 
     def call_in(self) -> None:
         """A first contact as banks make each minute: what waits for us may come (operations.md 7)."""
-        self._until_answered(lambda: self._branch.echo())
+        try:
+            self._until_answered(self._branch.echo)
+        except GivenUp as error:
+            self.books.wrong.append(f"first contact: {error}")
 
     def feed(self, limit: int = 200) -> dict[str, list[dict[str, Any]]]:
         """Every event of the feed by receipt number, in the feed's order."""
@@ -105,6 +120,7 @@ class Bank:
                 one = self._waiting.get_nowait()
             except queue.Empty:
                 return
+            time.sleep(max(0.0, self._began + one.serial * self._pace - time.monotonic()))
             try:
                 self._file(one)
             except GivenUp as error:

@@ -35,7 +35,8 @@ class Order:
     """What a campaign is to be. ``workers`` 0 = one embedded gateway that does everything.
 
     ``rate``: share of requests that go wrong, at the departments and at the bank's receiver of notices.
-    ``pause``: seconds between two kills, and between two freezes. ``patience``: seconds until all must be settled
+    ``storm``: seconds over which the filings are spread. ``pause``: seconds between two kills, and between two freezes,
+    least and most. ``patience``: seconds until all must be settled
     once the peers are well again.
     """
 
@@ -44,6 +45,7 @@ class Order:
     counters: int = 8
     workers: int = 2
     seed: int = 0
+    storm: float = 180.0
     pause: tuple[float, float] = (2.0, 8.0)
     patience: float = 600.0
 
@@ -121,7 +123,8 @@ class _Campaign:
         self._see, self._say = see, say
         self._outcome = Outcome(order, courses=Counter(one.course.name for one in plans))
         self._filed = 0
-        self._bank = Bank(stack.branch(timeout=6.0), plans, outlet=OUTLET, filed=self._count)
+        pace = order.storm / order.cases
+        self._bank = Bank(stack.branch(timeout=6.0), plans, outlet=OUTLET, pace=pace, filed=self._count)
         victims = [GATEWAY, *(f"worker-{n + 1}" for n in range(order.workers))]
         self._trouble = Trouble(stack, victims, chance, freeze=DEADLINE + LEASE_MARGIN, pause=order.pause)
 
