@@ -49,6 +49,9 @@ docs: $(READY) ## draw states, settings and traits anew from the code
 bench: $(READY) ## measure intake and dispatch on this machine
 	@$(PY) -m tools.bench
 
+faults: $(READY) ## 1,000 cases, faulty peers, processes killed and frozen: what is lost, double or stuck
+	@$(PY) -m tools.faults $(ARGS)
+
 lock: $(READY) ## write the lock files anew from requirements/*.in (ARGS=--upgrade moves the pins)
 	@$(PY) -m tools.lock $(ARGS)
 

@@ -79,5 +79,11 @@ def count(days: WorkingDays, start: date, number: int, *, kind: str) -> Due:
 
 
 def recount(days: WorkingDays, due: Due) -> Due:
-    """The same limit by today's tables; a day that somebody named stays."""
-    return due if due.start is None else count(days, due.start, due.days, kind=due.kind)
+    """The same limit by today's tables; a day that somebody named stays.
+
+    What came after closing time was received on a next working day; if that has become a day off, on the one behind it.
+    """
+    if due.start is None:
+        return due
+    moved = due.kind == "intake" and not days.is_working(due.start)
+    return count(days, days.next_working(due.start) if moved else due.start, due.days, kind=due.kind)

@@ -115,3 +115,14 @@ def test_a_limit_into_a_year_without_table_is_provisional_and_counted_again_when
     again = clocks.recount(known, due)
     assert (again.provisional, again.on > due.on - timedelta(days=1)) == (False, True)
     assert again == clocks.count(known, date(2026, 12, 30), 5, kind="intake")
+
+
+def test_what_came_after_closing_is_received_later_when_its_day_becomes_a_day_off() -> None:
+    due = turned(case(), CaseEvent.RECEIVED, at("2026-11-24", "18:30")).due
+    assert due is not None
+    assert due.start == date(2026, 11, 25)
+    without = WorkingDays(off=frozenset({date(2026, 11, 25)}), work=frozenset(), official=frozenset({2026}))
+    again = clocks.recount(without, due)
+    assert (again.start, again.on) == (date(2026, 11, 26), date(2026, 12, 3))
+    decision = Due(date(2026, 12, 2), "decision", start=date(2026, 11, 25), days=5)
+    assert clocks.recount(without, decision).start == date(2026, 11, 25)

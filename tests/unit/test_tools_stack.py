@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -136,8 +137,17 @@ def test_a_kill_takes_the_childs_own_children_too(tmp_path: Path) -> None:
     child.wait_until(lambda: child.last_lines().strip().isdigit(), within=20)
     grandchild = int(child.last_lines())
     child.kill9()
-    state = Path(f"/proc/{grandchild}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    end = time.monotonic() + 20
+    while _runs(grandchild):  # the signal was sent to it too; a loaded machine lets it die a moment later
+        assert time.monotonic() < end, "it outlived its parent"
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
 
 
 def test_a_frozen_child_can_still_be_stopped(tmp_path: Path) -> None:

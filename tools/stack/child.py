@@ -2,7 +2,7 @@
 
 Must not know what runs in it. A child leads a process group of its own, so that Ctrl-C is for us alone and a kill
 takes its own children too. Should we be killed ourselves, the system tells it to end (where ``setpriv`` is there).
-Start children from a thread that lives on: the system watches the thread, not the process.
+The system watches the thread that started a child, not the process, so one thread starts them all and lives on.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _LOOK_EVERY = 0.05
 _LIVING: set[Child] = set()
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="starts-children")
 
 
 class NotUp(RuntimeError):
@@ -55,6 +57,9 @@ class Child:
         """Start it. Raises ``RuntimeError`` while it runs."""
         if self.alive:
             raise RuntimeError(f"{self.name} runs already")
+        _STARTER.submit(self._start).result()
+
+    def _start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as sink:
             self._log_begins = sink.tell()

@@ -170,6 +170,10 @@ class Stack:
         """What the bank was told: ``heard`` (every request as it came) and ``states`` (what it believes)."""
         return asking.ask_json(self._ports[BANK].number, "/control/ledger")
 
+    def of_bank(self, what: str, order: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One order to the control side of the bank's receiver of notices; with ``order`` a POST."""
+        return asking.ask_json(self._ports[BANK].number, f"/control/{what}", order=order)
+
     def of_bureau(self, what: str, order: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One order to the education bureau's control side; with ``order`` a POST."""
         return asking.ask_json(self._ports[BUREAU].number, f"/control/{what}", order=order)
