@@ -92,6 +92,7 @@ def _not_ready(house: House) -> str:
 
 
 def _count_work(house: House) -> None:
+    house.sweeper.look()
     with house.database.read() as tx:
         rows = work.counts(tx)
     house.metrics.work.clear()

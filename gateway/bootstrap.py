@@ -46,8 +46,10 @@ from gateway.dispatch.notices import LEASE as NOTICE_LEASE
 from gateway.dispatch.notices import Notices
 from gateway.dispatch.runner import Lane, Runner
 from gateway.dispatch.sealer import Sealer
+from gateway.dispatch.sweeper import Sweeper
 from gateway.dispatch.words import LEASE as WORD_LEASE
 from gateway.dispatch.words import Words
+from gateway.domain.alarms import AlarmKind
 from gateway.domain.clock import Clock, SystemClock
 from gateway.domain.errors import BadSettings, GatewayError
 from gateway.domain.requests import Operation
@@ -68,8 +70,8 @@ from gateway.parties.switching import Places, Switching
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
-from gateway.store import jobs, messages, switches, work
-from gateway.store.database import Database, micros
+from gateway.store import jobs, messages, work
+from gateway.store.database import Database
 from gateway.store.exchanges import ExchangeRecorder
 from gateway.store.migrate import check as check_schema
 from gateway.telemetry import Metrics
@@ -80,9 +82,6 @@ from gateway.wire.courier import Courier
 VAULT_FILE = "vault.key"
 _INBOX_THREADS = 4
 _NOTICE_THREADS = 2  # of one process for one client
-_WATCH_EVERY = 30.0  # seconds
-_NOBODY_CLAIMS_AFTER = 120.0
-_REOPENED = timedelta(hours=1)  # what a closure held is long due when it ends, and goes out slowly
 _log = structlog.get_logger("bootstrap")
 
 
@@ -113,6 +112,7 @@ class House:
     refusals: Refusals
     metrics: Metrics
     sealer: Sealer
+    sweeper: Sweeper
     runner: Runner | None
     ticker: Ticker
     wake: Callable[[], None]
@@ -224,6 +224,13 @@ def build(
         owner=owner,
         wake=bell,
     )
+    sweeper = Sweeper(
+        database,
+        clients=directory,
+        clock=clock,
+        shelf_hours=settings.shelf_hours,
+        count=lambda alarms: metrics.count_alarms({k: sum(a.rows for a in alarms if a.kind is k) for k in AlarmKind}),
+    )
     hearing = Hearing(database, vault, directory=directory, clock=clock, wake=bell)
     runner = None
     if dispatch:
@@ -284,9 +291,12 @@ def build(
         refusals=refusals,
         metrics=metrics,
         sealer=sealer,
+        sweeper=sweeper,
         runner=runner,
         ticker=Ticker(
-            _chores(database, refusals, sealer, clock, watch, sweep, notices, acts, doors=doors, dispatch=dispatch)
+            _chores(
+                database, refusals, sealer, clock, watch, sweep, notices, acts, sweeper, doors=doors, dispatch=dispatch
+            )
         ),
         wake=bell,
         owner=owner,
@@ -489,6 +499,7 @@ def _chores(
     sweep: Sweep,
     notices: Notices,
     acts: Acts,
+    sweeper: Sweeper,
     *,
     doors: bool,
     dispatch: bool,
@@ -502,7 +513,7 @@ def _chores(
             sweep.turn,
             acts.turn,
             _forgetting(database, clock),
-            _watching(database, clock),
+            sweeper.turn,
         ]
     if doors:
         chores.append(refusals.flush)
@@ -519,30 +530,3 @@ def _forgetting(database: Database, clock: Clock) -> Callable[[], None]:
             database.again(lambda tx: messages.forget_expired(tx, clock.now()))
 
     return forget
-
-
-def _watching(database: Database, clock: Clock) -> Callable[[], None]:
-    last = [clock.monotonic()]
-
-    def watch() -> None:
-        """Rows that are long due and nobody claims: an unknown kind, or no worker for their lane (rules.md 22)."""
-        if clock.monotonic() - last[0] < _WATCH_EVERY:
-            return
-        last[0] = clock.monotonic()
-        with database.read() as tx:
-            now = micros(tx.now())
-            for row in work.counts(tx):
-                late = (now - row["oldest"]) / 1_000_000
-                if row["state"] != "due" or late <= _NOBODY_CLAIMS_AFTER:
-                    continue
-                closed, reopened = switches.lane_closure(tx, row["lane"], ended_within=_REOPENED)
-                if not closed and reopened is None:
-                    _log.error(
-                        "work.nobody_claims",
-                        lane=row["lane"],
-                        kind=row["kind"],
-                        rows=row["n"],
-                        late_seconds=round(late),
-                    )
-
-    return watch

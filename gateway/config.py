@@ -128,6 +128,18 @@ TABLE: tuple[Setting, ...] = (
     Setting("TRUSTED_PROXIES", "", "networks of front proxies whose X-Forwarded-For is believed", _networks),
     Setting("OPS_NETWORKS", "127.0.0.0/8,::1/128", "networks that may read /metrics", _networks),
     Setting("DIGEST", "sha256", "hash of new business digests: sha256 or sm3", _choice("sha256", "sm3")),
+    Setting(
+        "SHELF_HOURS",
+        "4",
+        "hours that parked work may wait for a person before an alarm is raised",
+        _whole(1, 720),
+    ),
+    Setting(
+        "WORKER_LISTEN",
+        "",
+        "address and port where a worker process shows its metrics; empty = nowhere",
+        lambda text: _listen(text) if text else None,
+    ),
     Setting("LOG_ID", "ft-gov-log-1", "name of this gateway's trail, part of every checkpoint", _name),
     Setting("LOG_LEVEL", "info", "debug, info, warning or error", _choice("debug", "info", "warning", "error")),
     Setting("LOG_FORMAT", "json", "json for machines, console for people", _choice("json", "console")),
@@ -165,6 +177,8 @@ class Settings:
     trusted_proxies: tuple[str, ...]
     ops_networks: tuple[str, ...]
     digest: str
+    shelf_hours: int
+    worker_listen: tuple[str, int] | None
     log_id: str
     log_level: str
     log_format: str

@@ -12,6 +12,7 @@ from wsgiref.types import WSGIApplication
 
 import structlog
 from gunicorn.app.base import BaseApplication
+from prometheus_client import start_http_server
 
 from gateway.app import create_app
 from gateway.bootstrap import House, build
@@ -75,6 +76,9 @@ def work_until_stopped(settings: Settings) -> bool:
         signal.signal(number, lambda *_: stop.set())
     house = build(settings, doors=False, dispatch=True)
     house.start()
+    if settings.worker_listen is not None:
+        host, port = settings.worker_listen
+        start_http_server(port, host, registry=house.metrics.registry)
     _log.info("worker.started", lanes=sorted(house.backends))
     stop.wait()
     return house.stop()

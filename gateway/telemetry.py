@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -75,6 +75,27 @@ class Metrics:
         self.trail_wait = Gauge(
             "gateway_trail_order_wait_seconds", "Age of the oldest entry without position", registry=self.registry
         )
+        self.alarms = Gauge(
+            "gateway_alarms",
+            "What somebody must look at now, by kind (docs/runbook.md)",
+            ["alarm"],
+            registry=self.registry,
+        )
         self.unrecorded = Counter(
             "gateway_exchanges_unrecorded_total", "Exchanges that could not be kept", registry=self.registry
         )
+
+    def count_alarms(self, counts: Mapping[str, int]) -> None:
+        """Every known kind with its number, 0 while all is well: a gauge that was never there alarms nobody."""
+        for kind, number in counts.items():
+            self.alarms.labels(kind).set(number)
+
+    def described(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
+        """Every number there is: name, type, meaning, labels; ``docs/metrics.md`` is made from it."""
+        numbers = (v for v in vars(self).values() if isinstance(v, Counter | Gauge | Histogram))
+        found = []
+        for number in numbers:
+            (family,) = number.describe()
+            suffix = "_total" if family.type == "counter" else ""
+            found.append((family.name + suffix, family.type, family.documentation, tuple(number._labelnames)))
+        return sorted(found)

@@ -12,7 +12,9 @@ from pathlib import Path
 from gateway.acts.kinds import KINDS
 from gateway.audit.kinds import EntryKind
 from gateway.config import PREFIX, TABLE
+from gateway.domain.alarms import AlarmKind
 from gateway.domain.case import DECIDED, ENDED, MOVES, STATE_NAMES, CaseState, phase
+from gateway.telemetry import Metrics
 
 DOCS = Path(__file__).parent.parent / "docs"
 _NOTE = "<!-- drawn from the code by `make docs`; edit the code, not this file -->\n"
@@ -164,11 +166,37 @@ def acts() -> str:
     return "\n".join(lines) + "\n"
 
 
+def metrics() -> str:
+    """docs/metrics.md: every number a scraper finds, and every alarm."""
+    lines = [
+        "# Metrics and alarms",
+        "",
+        _NOTE,
+        "`GET /metrics` of a web process, from the networks of `GATEWAY_OPS_NETWORKS`; of a worker at"
+        " `GATEWAY_WORKER_LISTEN`. Each process tells its own counts; gauges are read from the database and are the"
+        " same everywhere, so take their maximum.",
+        "",
+        "| metric | type | labels | meaning |",
+        "|---|---|---|---|",
+        *(f"| `{n}` | {t} | {', '.join(labels) or '–'} | {m} |" for n, t, m, labels in Metrics().described()),
+        "",
+        "## Alarms",
+        "",
+        "`gateway_alarms{alarm=…}` is 0 while all is well. [runbook.md](runbook.md) says what to do.",
+        "",
+        "| alarm | look | means |",
+        "|---|---|---|",
+        *(f"| [`{k}`](runbook.md#{k}-{k.severity}) | {k.severity} | {k.meaning} |" for k in AlarmKind),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "states.md": states,
     "settings.md": settings,
     "audit-kinds.md": audit_kinds,
     "acts.md": acts,
+    "metrics.md": metrics,
 }
 
 

@@ -203,6 +203,7 @@ class Acting:
         digest = business_digest(request.business.canonical, self._algorithm)
         facts = {"operation": request.operation.value, "bank_ref": bank_ref}
         facts |= {name: request.business.text(name) for name in ("outlet", "ask_no", "why")}
+        facts["request"] = request.request_id
         journal.note(EntryKind.ACT_RECEIVED, facts, {"message": request.hint.message_digest, "business": digest})
         act = acts.Act(
             bank=request.bank,

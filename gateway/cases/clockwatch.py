@@ -27,7 +27,7 @@ _JOB = "clocks"
 _EVERY = timedelta(seconds=60)
 _LEASE = timedelta(seconds=60)
 _BATCH = 200
-_WARNED, _OVERDUE = 1, 2
+_WARNED, OVERDUE = 1, 2
 _LOOK_AHEAD = timedelta(days=12)  # calendar days that surely hold two working days
 
 
@@ -55,10 +55,10 @@ class ClockWatch:
         today = beijing_day(self._clock.now())
         overdue = warned = 0
         with self._database.read() as tx:
-            late = cases.due_before(tx, today, alarm=_OVERDUE, limit=_BATCH)
+            late = cases.due_before(tx, today, alarm=OVERDUE, limit=_BATCH)
             soon = cases.due_before(tx, today + _LOOK_AHEAD, alarm=_WARNED, limit=5 * _BATCH)
         for case_id, due_on, kind in late:
-            overdue += self._alarm(case_id, due_on, kind, EntryKind.CLOCK_OVERDUE, _OVERDUE)
+            overdue += self._alarm(case_id, due_on, kind, EntryKind.CLOCK_OVERDUE, OVERDUE)
         for case_id, due_on, kind in soon:
             due = Due(on=date.fromisoformat(due_on.rstrip("?")), kind=kind)
             if due.on >= today and clocks.warn_on(self._clockwork.days, due) <= today:
@@ -95,7 +95,7 @@ class ClockWatch:
             return 1
 
         done = self._database.again(act)
-        if done and level == _OVERDUE:
+        if done and level == OVERDUE:
             # Art. 32 of the licensing law: silence about missing papers counts as acceptance from the day of receipt.
             event = "clock.tacit_acceptance" if kind == "intake" else "clock.overdue"
             _log.error(event, case_id=case_id, due=due_on, clock=kind)

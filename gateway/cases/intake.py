@@ -203,7 +203,9 @@ class Intake:
                 self._vault, case, now=self._clock.now(), actor=f"bank:{request.bank}:{request.hint.client_id}"
             )
             journal.note(
-                kind, {"bank_ref": request.business.text("bank_ref")}, {"message": request.hint.message_digest}
+                kind,
+                {"bank_ref": request.business.text("bank_ref"), "request": request.request_id},
+                {"message": request.hint.message_digest},
             )
             return journal.close(tx)
 

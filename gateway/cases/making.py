@@ -129,7 +129,7 @@ class Maker:
         business = request.business
         outlet = self._catalogue.outlets[business.text("outlet")]
         return Case(
-            case_id=new_id(),
+            case_id=request.request_id or new_id(),
             bank=request.bank,
             bank_ref=business.text("bank_ref"),
             client_id=request.hint.client_id,

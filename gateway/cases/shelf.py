@@ -128,11 +128,11 @@ class Shelf:
             raise BadSettings(f"{len(found)} rows of this case are parked, name one: {ids}")
         return self._parked(found[0], now)
 
-    def spoken(self, one: Parked) -> list[Spoken]:
-        """The latest exchanges of its case with department and bank, oldest first, masked by their peers."""
+    def spoken(self, case_id: str, bank: str) -> list[Spoken]:
+        """The latest exchanges of a case with department and bank, oldest first, masked by their peers."""
         with self._database.read() as tx:
-            found = exchanges.of_case(tx, self._vault, one.case_id)[-_SHOWN_EXCHANGES:] if one.case_id else []
-        return [self._spoken(row, one.bank) for row in found]
+            found = exchanges.of_case(tx, self._vault, case_id)[-_SHOWN_EXCHANGES:] if case_id else []
+        return [self._spoken(row, bank) for row in found]
 
     def story(self, one: Parked) -> list[tuple[str, str]]:
         """Time and kind of every entry of the row's case, in order."""

@@ -3,7 +3,20 @@
 Must not decide anything a room decides. Runs beside a live gateway as a second process (rules.md 38).
 """
 
-from gateway.cli import acts, calendar, clients, keys, looking, notices, running, shelf, switches
+from gateway.cli import acts, alarms, calendar, clients, keys, looking, notices, running, shelf, switches, trace
 from gateway.cli.base import main
 
-__all__ = ["acts", "calendar", "clients", "keys", "looking", "main", "notices", "running", "shelf", "switches"]
+__all__ = [
+    "acts",
+    "alarms",
+    "calendar",
+    "clients",
+    "keys",
+    "looking",
+    "main",
+    "notices",
+    "running",
+    "shelf",
+    "switches",
+    "trace",
+]

@@ -67,7 +67,7 @@ def shelf_show(work: str) -> None:
     for at, kind in house.shelf.story(one):
         story.add_row(at, kind)
     console.print(story)
-    for said in house.shelf.spoken(one):
+    for said in house.shelf.spoken(one.case_id, one.bank):
         mark = " (this call)" if said.call_id == one.work_id else ""
         line = f"{stamp(said.at)} {said.direction} {said.peer} {said.purpose}: {said.outcome} {said.exchange_id}{mark}"
         console.print(f"\n{line}\n→ {said.request}\n← {said.response}", markup=False, highlight=False)

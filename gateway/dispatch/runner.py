@@ -150,7 +150,9 @@ class Runner:
 
     def _run(self, lane: Lane, claim: work.Claim, started: float) -> None:
         try:
-            with structlog.contextvars.bound_contextvars(call_id=claim.work_id, case_id=claim.case_id):
+            with structlog.contextvars.bound_contextvars(
+                request_id=claim.case_id, call_id=claim.work_id, case_id=claim.case_id
+            ):
                 lane.handle(claim, started)
         except GatewayError as error:
             _log.warning("work.left_to_its_lease", work_id=claim.work_id, error=str(error))

@@ -103,6 +103,7 @@ class BankRequest:
     business: BusinessPart
     warnings: tuple[AnswerWarning, ...] = ()
     ignored_addresses: tuple[str, ...] = ()  # names of members that hold an address: never used, audited (rules.md 33)
+    request_id: str = ""  # names this request in logs, facts and, when it files one, its case; given by the door
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ key once more inside its transaction, so a block does not wait for this.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gateway.contracts.bank import Client
 from gateway.domain.clock import Clock
@@ -36,6 +36,9 @@ class Snapshot:
     def by_id(self, client_id: str) -> Client | None:
         """The client with this id of ours."""
         return self._by_id.get(client_id)
+
+    def __iter__(self) -> Iterator[Client]:
+        return iter(self._by_id.values())
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -18,6 +18,7 @@ CALL = "call"  # one BackendCall, from first sending to the decision
 WORD = "word"  # one verified callback waiting to reach its case
 NOTICE = "notice"  # what one client of a bank is still to be told of one case
 ACT = "act"  # an approved act of people, to be carried out once
+KINDS = frozenset({CALL, WORD, NOTICE, ACT})
 INBOX = "inbox"  # the lane of words
 
 # Stages of a call. A claim turns SEND into SENDING; a row found in SENDING was left by a worker that never

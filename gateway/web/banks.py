@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -72,6 +73,7 @@ class BankDoor:
                 self._metrics.refusals.labels(self._bank.code, f"http_{turned.status}").inc()
                 return Response(status=turned.status)
             answer, operation, reason = self._answer(wire)
+            _log.info("request.answered", operation=operation, reason=reason)
         self._metrics.requests.labels(self._bank.code, operation, reason).inc()
         self._seconds.observe(time.perf_counter() - began)
         return Response(answer.body, status=answer.status, headers=answer.headers)
@@ -90,7 +92,7 @@ class BankDoor:
 
     def _opened(self, wire: WireRequest) -> Told:
         try:
-            opened = self._bank.open(wire)
+            opened = replace(self._bank.open(wire), request_id=wire.exchange_id)
         except NotAuthentic as error:
             hint = error.hint or Hint(bank=self._bank.code)
             self._refusals.note(self._bank.code, wire, claimed=hint.claimed_id, cause=error.cause)

@@ -57,9 +57,14 @@ class CallbackDoor:
         peer = self._backends.get(backend)
         if peer is None:
             return Response(status=404)
-        address = caller_address(request, self._trusted)
+        exchange_id = new_id()
+        with structlog.contextvars.bound_contextvars(request_id=exchange_id, backend=backend):
+            return self._answer(peer, exchange_id)
+
+    def _answer(self, peer: Backend, exchange_id: str) -> Response:
+        backend, address = peer.code, caller_address(request, self._trusted)
         try:
-            wire = read(request, received_at=self._clock.now(), exchange_id=new_id(), address=address)
+            wire = read(request, received_at=self._clock.now(), exchange_id=exchange_id, address=address)
         except Turned as turned:
             return Response(status=turned.status)
         try:
@@ -68,6 +73,7 @@ class CallbackDoor:
             _log.error("callback.failed", backend=backend, error=type(error).__name__, exc_info=True)
             outcome, answer = "failed", peer.acknowledge(False)
         self._metrics.callbacks.labels(backend, outcome).inc()
+        _log.info("callback.answered", outcome=outcome)
         response = Response(answer.body, status=answer.status)
         response.headers.update(answer.headers)
         return response

@@ -26,6 +26,8 @@ WRONG = {
     "TRUSTED_PROXIES": ["10.0.0.1/8", "proxy"],
     "OPS_NETWORKS": ["everyone", "127.0.0.0/8,,x"],
     "DIGEST": ["md5", "SHA256"],
+    "SHELF_HOURS": ["0", "721", ""],
+    "WORKER_LISTEN": ["9100", ":9100", "127.0.0.1:x"],
     "LOG_ID": ["", "two words", 'a"b', "x" * 65, "a\n"],
     "LOG_LEVEL": ["loud", "INFO"],
     "LOG_FORMAT": ["xml"],
