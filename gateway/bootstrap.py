@@ -44,6 +44,7 @@ from gateway.dispatch.calls import Calls, Peer
 from gateway.dispatch.chores import Ticker
 from gateway.dispatch.notices import LEASE as NOTICE_LEASE
 from gateway.dispatch.notices import Notices
+from gateway.dispatch.recovery import Recovery, require_served
 from gateway.dispatch.runner import Lane, Runner
 from gateway.dispatch.sealer import Sealer
 from gateway.dispatch.sweeper import Sweeper
@@ -70,7 +71,7 @@ from gateway.parties.switching import Places, Switching
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
-from gateway.store import jobs, messages, work
+from gateway.store import jobs, messages, recovery, work
 from gateway.store.database import Database
 from gateway.store.exchanges import ExchangeRecorder
 from gateway.store.migrate import check as check_schema
@@ -113,6 +114,7 @@ class House:
     metrics: Metrics
     sealer: Sealer
     sweeper: Sweeper
+    recovery: Recovery
     runner: Runner | None
     ticker: Ticker
     wake: Callable[[], None]
@@ -172,6 +174,8 @@ def build(
     vault = Vault.load(settings.keys_dir / VAULT_FILE)
     keys = KeyRing.load(settings.keys_dir, allow_published=settings.sandbox)
     catalogue = load_catalogue(with_sandbox=settings.sandbox, extra=extra_items)
+    if doors or dispatch:
+        require_served(database)
     calendar_tables.seed(database, clock)
     metrics = Metrics()
     directory = Directory(database, vault, clock)
@@ -232,19 +236,22 @@ def build(
         count=lambda alarms: metrics.count_alarms({k: sum(a.rows for a in alarms if a.kind is k) for k in AlarmKind}),
     )
     hearing = Hearing(database, vault, directory=directory, clock=clock, wake=bell)
+    calls = Calls(
+        database,
+        vault,
+        catalogue=catalogue,
+        peers={c: Peer(b, timedelta(seconds=addresses[c].deadline)) for c, b in backends.items()},
+        courier=courier,
+        clock=clock,
+        clocks=clockwork,
+        attached=Attached(database, blobs),
+        ask_first=_after_a_restore(database, clock),
+        observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
+    )
+    leases = {c: Peer.lease_for(timedelta(seconds=addresses[c].deadline)) for c in backends}
+    way_back = Recovery(database, calls, leases=leases, owner=owner, clock=clock)
     runner = None
     if dispatch:
-        calls = Calls(
-            database,
-            vault,
-            catalogue=catalogue,
-            peers={c: Peer(b, timedelta(seconds=addresses[c].deadline)) for c, b in backends.items()},
-            courier=courier,
-            clock=clock,
-            clocks=clockwork,
-            attached=Attached(database, blobs),
-            observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
-        )
         runner = bell.runner = Runner(
             database,
             lanes=_lanes(settings, addresses, calls, words, acts),
@@ -292,6 +299,7 @@ def build(
         metrics=metrics,
         sealer=sealer,
         sweeper=sweeper,
+        recovery=way_back,
         runner=runner,
         ticker=Ticker(
             _chores(
@@ -530,3 +538,9 @@ def _forgetting(database: Database, clock: Clock) -> Callable[[], None]:
             database.again(lambda tx: messages.forget_expired(tx, clock.now()))
 
     return forget
+
+
+def _after_a_restore(database: Database, clock: Clock) -> Callable[[], bool]:
+    with database.read() as tx:  # a restore happens while nothing runs, so one look is enough
+        until = recovery.ask_first_until(tx)
+    return lambda: clock.now() < until

@@ -68,6 +68,8 @@ class EntryKind(StrEnum):
     CLOSURE_ENDED = "house:closure:ended"
     PROCESS_STARTED = "system:process:started"
     PROCESS_STOPPED = "system:process:stopped"
+    EPOCH_BEGUN = "system:epoch:begun"
+    EPOCH_SERVED = "system:epoch:served"
     CATALOGUE_LOADED = "system:catalogue:loaded"
     CALENDAR_LOADED = "system:calendar:loaded"
 
@@ -147,6 +149,8 @@ MEANINGS: dict[EntryKind, str] = {
     _K.CLOSURE_ENDED: "a closure was ended early or taken back; facts closure, reason",
     _K.PROCESS_STARTED: "a process of the gateway started",
     _K.PROCESS_STOPPED: "a process of the gateway stopped in order",
+    _K.EPOCH_BEGUN: "the database was restored: what was told behind this place may be lost; facts epoch, open",
+    _K.EPOCH_SERVED: "everything open was compared and the gateway serves again; facts epoch, unasked",
     _K.CATALOGUE_LOADED: "a catalogue of items was loaded; digests catalogue",
     _K.CALENDAR_LOADED: "a year's official table of working days was loaded; facts year, source; digests table",
 }

@@ -22,8 +22,9 @@ from gateway.parties.directory import Directory
 from gateway.parties.notify import notify_url
 from gateway.signing.keys import KeyAway, KeyRing
 from gateway.signing.vault import Vault
-from gateway.store import sequencer, trail
+from gateway.store import recovery, sequencer, trail
 from gateway.store.database import Database, Tx
+from gateway.store.recovery import Epochs
 
 _MOST_EVENTS = 200
 _USUAL_EVENTS = 100
@@ -78,18 +79,19 @@ class Reading:
             problems.append(Problem("cursor", FieldCode.MISSING, "须填写游标，首次为空"))
         if problems:
             raise Invalid(problems)
-        after = self._read_cursor(request.bank, request.business.text("cursor"))
         limit = int(request.business.text("limit") or _USUAL_EVENTS)
         with self._database.read() as tx:
+            epochs = recovery.epochs(tx)
+            after, gap = self._read_cursor(request.bank, request.business.text("cursor"), epochs)
             rows = sequencer.feed(tx, request.bank, after, limit=limit + 1, outlet=request.business.text("outlet"))
         shown = rows[:limit]
-        events = [self._open_event(r["case_id"], r) for r in shown]
+        events = [*gap, *(self._open_event(r["case_id"], r) for r in shown)]
         last = int(shown[-1]["position"]) if shown else after
         return BankReply(
             operation="changes",
             members={
                 "events": events,
-                "next": self._cursor(request.bank, last),
+                "next": self._cursor(request.bank, last, epochs.number) if events or after >= 0 else "",
                 "more": len(rows) > limit,
             },
             warnings=request.warnings,
@@ -140,22 +142,31 @@ class Reading:
         place = EVENT_PLACE.format(case_id=case_id, event_no=row["event_no"])
         return read_event(self._vault.unwrap(bytes(row["data_key"])).open(bytes(row["event_sealed"]), place))
 
-    def _cursor(self, bank: str, position: int) -> str:
-        if position < 0:
-            return ""
-        proof = self._vault.search_hash(f"cursor:{bank}", str(position)).rpartition(":")[2]
-        return f"c1.{position:x}.{proof[:24]}"
+    def _cursor(self, bank: str, position: int, epoch: int) -> str:
+        proof = self._vault.search_hash(f"cursor:{bank}", f"{position}:{epoch}").rpartition(":")[2]
+        return f"c1.{position + 1:x}.{epoch:x}.{proof[:24]}"
 
-    def _read_cursor(self, bank: str, cursor: str) -> int:
+    def _read_cursor(self, bank: str, cursor: str, epochs: Epochs) -> tuple[int, list[dict[str, Any]]]:
+        """The position it stands behind, and the gap event for a reader of an epoch before a restore.
+
+        What was told behind a restore's base may be lost or may have been recorded otherwise: such a reader goes back
+        to the base, and reads its open cases again (operations.md 7). Raises ``Conflict(CURSOR_UNKNOWN)``.
+        """
         if cursor == "":
-            return -1
+            return -1, []
         try:
-            position = int(cursor.split(".")[1], 16)
-        except (IndexError, ValueError):
+            _, place, era, _ = cursor.split(".")
+            position, epoch = int(place, 16) - 1, int(era, 16)
+        except ValueError:
             raise Conflict(Reason.CURSOR_UNKNOWN) from None
-        if not 0 <= position < 2**62 or cursor != self._cursor(bank, position):
+        good = -1 <= position < 2**62 and 1 <= epoch <= epochs.number
+        if not good or cursor != self._cursor(bank, position, epoch):
             raise Conflict(Reason.CURSOR_UNKNOWN)
-        return position
+        gaps = [gap for gap in epochs.gaps if gap.epoch > epoch]
+        if not gaps:
+            return position, []
+        at = stamp(gaps[-1].at)
+        return min(position, *(gap.base - 1 for gap in gaps)), [{"kind": "feed_gap", "at": at, "recorded_at": at}]
 
 
 def _skew(now: datetime, sent_at: datetime | None) -> str:

@@ -3,7 +3,20 @@
 Must not decide anything a room decides. Runs beside a live gateway as a second process (rules.md 38).
 """
 
-from gateway.cli import acts, alarms, calendar, clients, keys, looking, notices, running, shelf, switches, trace
+from gateway.cli import (
+    acts,
+    alarms,
+    calendar,
+    clients,
+    keys,
+    looking,
+    notices,
+    recovering,
+    running,
+    shelf,
+    switches,
+    trace,
+)
 from gateway.cli.base import main
 
 __all__ = [
@@ -15,6 +28,7 @@ __all__ = [
     "looking",
     "main",
     "notices",
+    "recovering",
     "running",
     "shelf",
     "switches",

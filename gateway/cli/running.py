@@ -15,10 +15,13 @@ from gateway.bootstrap import VAULT_FILE
 from gateway.catalogue.loader import load as load_catalogue
 from gateway.catalogue.loader import problems as catalogue_problems
 from gateway.cli.base import console, main, next_step, read_settings
+from gateway.dispatch.recovery import require_served
 from gateway.doctor import Level, examine
+from gateway.domain.clock import SystemClock
 from gateway.signing.keys import make_keys
 from gateway.signing.vault import make_vault
 from gateway.store import migrate as migrations
+from gateway.store.database import Database
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.RED: "red", Level.BAD: "red"}
 
@@ -65,6 +68,11 @@ def _serve(*, dispatch: bool) -> None:
 
     settings = read_settings()
     migrations.check(settings.database_url)
+    database = Database(settings.database_url, SystemClock())
+    try:
+        require_served(database)  # here it is one line; in a process behind the fork it would be a stack trace
+    finally:
+        database.close()
     serve(settings, dispatch=dispatch)
 
 

@@ -21,7 +21,7 @@ from gateway.cases.handoff import read_call
 from gateway.cases.journal import Clocks, Journal, stopped
 from gateway.cases.paths import canonical_path
 from gateway.catalogue.item import Catalogue, Item
-from gateway.contracts.backend import SUPPLEMENT, Backend, Line
+from gateway.contracts.backend import SUPPLEMENT, WITHDRAW, Backend, Line
 from gateway.dispatch import limits
 from gateway.dispatch.policy import LEASE_MARGIN, Jitter, ask_pause, next_pause, poll_pause
 from gateway.domain.calls import BackendCall, FileLoader, Standing
@@ -81,8 +81,10 @@ class Calls:
         clocks: Clocks = stopped,
         attached: Callable[[Case, Mapping[str, Any]], Mapping[str, FileLoader]] = lambda _case, _common: {},
         jitter: Jitter | None = None,
+        ask_first: Callable[[], bool] = lambda: False,
         observe: Callable[[str, str], None] = lambda _lane, _outcome: None,
     ) -> None:
+        """``ask_first``: True in the time after a restore: a department may have what we file for the first time."""
         self._database = database
         self._vault = vault
         self._catalogue = catalogue
@@ -92,6 +94,7 @@ class Calls:
         self._clocks = clocks
         self._attached = attached
         self._jitter = jitter or Jitter()
+        self._ask_first = ask_first
         self._observe = observe
 
     def claimed(self, tx: Tx, claims: list[work.Claim]) -> list[work.Claim]:
@@ -169,13 +172,26 @@ class Calls:
         line = self._courier.line(claim.lane, case_id=call.case_id, call_id=claim.work_id, started=started)
         try:
             if claim.stage == work.SENDING:
-                return Answer(standing=peer.backend.submit(call, line))
+                return Answer(standing=self._known_before(peer.backend, call, line) or peer.backend.submit(call, line))
             return Answer(standing=self._ask(peer.backend, call, line))
         except FromPeer as error:
             error.exchange_id = error.exchange_id or line.exchange_id  # so that a person finds the raw bytes
             return Answer(error=error)
         except Exception as error:
             return _reader_failed(claim, error)
+
+    def _known_before(self, backend: Backend, call: BackendCall, line: Line) -> Standing | None:
+        """What the department has of this call from before a restore (rules.md 40); none when it has nothing.
+
+        Raises ``DeliveryUnknown`` where it cannot be asked and would file twice: then it is a person's decision.
+        """
+        if not self._ask_first() or call.operation in (SUPPLEMENT, WITHDRAW):
+            return None
+        if backend.traits.finds_by_our_id:
+            return backend.find(call, line)
+        if backend.traits.repeat_safe:
+            return None
+        raise DeliveryUnknown("after a restore: it may have been filed before", peer=backend.code)
 
     @staticmethod
     def _ask(backend: Backend, call: BackendCall, line: Line) -> Standing | None:

@@ -25,6 +25,10 @@ INBOX = "inbox"  # the lane of words
 # recorded, its bytes may have left, so the next claim turns it into ASK.
 SEND, SENDING, ASK, POLL = "send", "sending", "ask", "poll"
 _TAKEN_OVER = "taken over"
+CLAIMED = (  # what a claim is read from
+    "work_id, kind, version, lane, case_id, stage, token, attempt, unknown_finds, failures, sent_at, give_up_at,"
+    " created_at, payload_sealed, note"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +189,7 @@ def claim(
             f" AND due_at <= {now} AND kind IN ({names}) AND version <= :version"
             f" ORDER BY due_at, work_id LIMIT :limit{skip}"
         )
-        + " RETURNING work_id, kind, version, lane, case_id, stage, token, attempt, unknown_finds, failures, sent_at,"
-        " give_up_at, created_at, payload_sealed, note",
+        + f" RETURNING {CLAIMED}",
         {
             "owner": owner,
             "lease": int(lease.total_seconds() * 1_000_000),
@@ -196,7 +199,7 @@ def claim(
             **tx.database.now_params(),
         },
     )
-    return [_claim(r) for r in found]
+    return [read_claim(r) for r in found]
 
 
 def done(tx: Tx, claim: Claim, *, note: str = "") -> None:
@@ -280,7 +283,8 @@ def _record(tx: Tx, claim: Claim, *, state: str, note: str) -> None:
         raise LeaseLost(claim.work_id)
 
 
-def _claim(r: Any) -> Claim:
+def read_claim(r: Any) -> Claim:
+    """A claim from the columns ``CLAIMED``."""
     return Claim(
         work_id=r["work_id"],
         kind=r["kind"],
