@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from gateway.calendar.days import WorkingDays
 from gateway.domain.case import ENDED, CaseEvent
 from gateway.domain.clock import beijing
-from gateway.domain.records import Ask, Case, Due
+from gateway.domain.records import Ask, Case, Due, Facts
 
 INTAKE_DAYS = 5  # 行政许可法 art. 32: tell once what is missing within five days, else it counts as accepted
 DELIVERY_DAYS = 10  # art. 44: issue and deliver within ten days of the decision
@@ -57,9 +57,18 @@ def turn(case: Case, event: CaseEvent, at: datetime, *, days: WorkingDays, limit
         return replace(case, due=due, facts=replace(case.facts, days_left=0))
     if event is CaseEvent.APPROVED and case.facts.result_follows:
         return replace(case, due=count(days, beijing(at).date(), limits.delivery_days, kind="delivery"))
-    if event is CaseEvent.APPROVED or case.state in ENDED:
+    if event is CaseEvent.APPROVED:
+        return replace(case, due=promised(case.facts))
+    if case.state in ENDED:
         return replace(case, due=None)
     return case
+
+
+def promised(facts: Facts) -> Due | None:
+    """The last day of the papers that are still promised after a grant (容缺, domain.md 3.4); none without any."""
+    if not facts.missing:
+        return None
+    return Due(on=date.fromisoformat(max(until for _, until in facts.missing)), kind="promise")
 
 
 def warn_on(days: WorkingDays, due: Due) -> date:

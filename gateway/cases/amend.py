@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.audit.kinds import EntryKind
+from gateway.calendar import clocks
 from gateway.calendar.clockwork import Clockwork
 from gateway.cases import handoff
 from gateway.cases.acting import Act, Acting, Doing
@@ -132,6 +133,8 @@ class Amending:
         journal.case = replace(journal.case, facts=facts)
         if ask.kind == "correction":
             journal.event(CaseEvent.CORRECTED)
+        if journal.case.due and journal.case.due.kind == "promise":
+            journal.case = replace(journal.case, due=clocks.promised(facts))
         if before.missing and not facts.missing:
             journal.public(PROMISE_SETTLED, state=journal.case.state)
         common = self._common(tx, doing, checked.whole) | {

@@ -91,7 +91,14 @@ class ClockWatch:
             if not cases.set_alarm(tx, case_id, due_on=due_on, alarm=level):
                 return 0
             facts = {"due": due_on.rstrip("?"), "clock": kind}
-            cases.note(tx, case_id, entry, now=self._clock.now(), facts=facts, actor="system:clocks")
+            if kind != "promise":
+                cases.note(tx, case_id, entry, now=self._clock.now(), facts=facts, actor="system:clocks")
+                return 1
+            case = cases.lock(tx, self._vault, case_id)
+            journal = Journal(self._vault, case, now=self._clock.now(), actor="system:clocks")
+            journal.note(entry, facts)  # the customer owes it, so the bank is told (operations.md 7)
+            journal.public("promise_missed" if level == OVERDUE else "promise_reminder", state=case.state)
+            journal.close(tx)
             return 1
 
         done = self._database.again(act)

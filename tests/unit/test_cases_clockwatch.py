@@ -14,7 +14,8 @@ from gateway.calendar import tables
 from gateway.calendar.tables import YearTable
 from gateway.domain.case import CaseEvent
 from gateway.domain.clock import BEIJING, beijing_day
-from tests.builders import SmallHouse, small_house
+from mocks.banks.act_samples import PAPER, sample_supplement
+from tests.builders import OUTLET, SmallHouse, small_house
 
 
 @pytest.fixture
@@ -74,6 +75,40 @@ def test_a_silence_past_the_intake_limit_is_alarmed_as_tacit_acceptance(house: S
     (entry,) = [e for e in house.entries(receipt_no) if e["kind"] == "case:clock:overdue"]
     assert entry["facts"] == {"due": "2026-11-30", "clock": "intake"}
     assert house.query(receipt_no).business["case"]["state"] == "submitted"
+
+
+def test_promised_papers_have_a_clock_after_the_grant_and_the_bank_is_reminded(house: SmallHouse) -> None:
+    filed = house.submit(house.sample("FT-SBX-002", material="promised"))
+    until = filed.business["case"]["missing"][0]["until"]
+    steps = (CaseEvent.ACCEPTED, CaseEvent.REVIEW_STARTED, CaseEvent.APPROVED)
+    house.happens(filed.receipt_no, *steps, clocks=house.house.clockwork)
+    assert due(house, filed.receipt_no) == {"on": until, "kind": "promise", "provisional": False}
+    last = date.fromisoformat(until)
+    morning_of(house, last - timedelta(days=1 if last.weekday() else 3))
+    assert walked(house)[:2] == (1, 0)
+    morning_of(house, last + timedelta(days=1))
+    assert walked(house) == (0, 1, ["clock.overdue"])
+    assert walked(house) == (0, 0, [])
+    told = [event["kind"] for event in house.query(filed.receipt_no).business["events"]]
+    assert told[-2:] == ["promise_reminder", "promise_missed"]
+    assert house.query(filed.receipt_no).business["case"]["state"] == "approved"  # never decided by a clock
+
+
+def test_promised_papers_that_come_end_their_clock(house: SmallHouse) -> None:
+    filed = house.submit(house.sample("FT-SBX-002", material="promised"))
+    steps = (CaseEvent.ACCEPTED, CaseEvent.REVIEW_STARTED, CaseEvent.APPROVED)
+    house.happens(filed.receipt_no, *steps, clocks=house.house.clockwork)
+    bring = sample_supplement(
+        OUTLET,
+        bank_ref=house.sample()["bank_ref"],
+        receipt_no=filed.receipt_no,
+        ask_no="1",
+        materials=[{"id": "M1", **PAPER}],
+        now=house.clock.now(),
+    )
+    answer = house.call("supplement", bring)
+    assert answer.ok, answer.raw
+    assert "due" not in house.query(filed.receipt_no).business["case"]
 
 
 def test_a_late_decision_is_an_alarm_of_its_own(house: SmallHouse) -> None:
