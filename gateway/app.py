@@ -5,14 +5,18 @@ Must not build services; that is ``bootstrap``.
 
 from __future__ import annotations
 
-from flask import Flask, Response
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, request
 
 from gateway.bootstrap import House
+from gateway.cases.overview import Overview
 from gateway.parties.limits import Buckets
 from gateway.store import migrate, work
 from gateway.web import banks, blobs, callbacks, ops
-from gateway.web.inbound import HARD_CAP
+from gateway.web.inbound import HARD_CAP, caller_address
+from gateway.web.staff_api import acts, cases, hang, shelf, sign_in
+from gateway.web.staff_api import overview as overview_routes
+from gateway.web.staff_api.gate import Gate, me
+from gateway.web.staff_api.once import Once
 
 
 def create_app(house: House) -> Flask:
@@ -77,9 +81,46 @@ def create_app(house: House) -> Flask:
             networks=settings.ops_networks,
         )
     )
-    for kind in (HTTPException, 500):  # never a page of the framework's
-        app.register_error_handler(kind, lambda error: Response(status=getattr(error, "code", None) or 500))
+    _hang_staff(app, house)
+
+    def refused(error: Exception) -> Response:
+        """Never a page of the framework's."""
+        return hang.answer(error) or Response(status=getattr(error, "code", None) or 500)
+
+    for kind in hang.ERRORS:
+        app.register_error_handler(kind, refused)
     return app
+
+
+def _hang_staff(app: Flask, house: House) -> None:
+    """The staff interface with everything it may call."""
+    settings = house.settings
+    tries = Buckets(house.clock, rate=settings.sign_in_rate, burst=5 * settings.sign_in_rate)
+    once = Once(house.database, house.vault, who=lambda: me().label)
+    overview = Overview(
+        house.database,
+        catalogue=house.catalogue,
+        directory=house.directory,
+        clockwork=house.clockwork,
+        clock=house.clock,
+    )
+    hang.hang(
+        app,
+        Gate(house.sessions, house.database, house.clock),
+        [
+            lambda: sign_in.routes(
+                house.sessions,
+                house.clock,
+                once,
+                address=lambda: caller_address(request, settings.trusted_proxies),
+                may_try=tries.take,
+            ),
+            lambda: cases.routes(house.staff_cases, once),
+            lambda: shelf.routes(house.shelf, once, wake=house.wake),
+            lambda: acts.routes(house.acts, once),
+            lambda: overview_routes.routes(overview),
+        ],
+    )
 
 
 def _not_ready(house: House) -> str:

@@ -33,6 +33,7 @@ from gateway.cases.making import Maker
 from gateway.cases.query import Reading
 from gateway.cases.receipts import read_number
 from gateway.cases.shelf import Shelf
+from gateway.cases.staff import StaffCases
 from gateway.cases.waiting import WaitingRoom
 from gateway.catalogue.item import Catalogue
 from gateway.catalogue.loader import load as load_catalogue
@@ -68,6 +69,10 @@ from gateway.parties.notify import LANE as NOTIFY_LANE
 from gateway.parties.notify import address_of
 from gateway.parties.switchboard import Switchboard
 from gateway.parties.switching import Places, Switching
+from gateway.people.jwks import Keys
+from gateway.people.providers import by_issuer, read_provider
+from gateway.people.sessions import Sessions
+from gateway.people.tokens import Tokens
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
@@ -109,6 +114,8 @@ class House:
     notices: Notices
     acts: Acts
     shelf: Shelf
+    sessions: Sessions
+    staff_cases: StaffCases
     courier: Courier
     refusals: Refusals
     metrics: Metrics
@@ -187,7 +194,7 @@ def build(
     work.Lanes.ensure(database, ACTS_LANE, cap=4, rate=0)
     bell = _Bell()
     recorder = ExchangeRecorder(database, vault, on_failure=metrics.unrecorded.inc)
-    addresses = {code: _address(block) for code, block in settings.backends.items()}
+    addresses = {code: _address(block) for code, block in {**settings.backends, **settings.providers}.items()}
     courier = Courier(addresses, recorder, clock, later=_client_address(directory))
     owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
     switchboard = Switchboard(database, clock)
@@ -214,6 +221,18 @@ def build(
         owner=owner,
         observe=lambda lane, outcome: metrics.calls.labels(lane, outcome).inc(),
     )
+    providers = by_issuer(
+        read_provider(code, block.values, banks=banks, departments=catalogue.departments)
+        for code, block in settings.providers.items()
+    )
+    tokens = Tokens(
+        database,
+        Keys(lambda code: courier.line(code), clock),
+        providers,
+        outlets={code: outlet.bank for code, outlet in catalogue.outlets.items()},
+        clock=clock,
+    )
+    sessions = Sessions(database, tokens, clock)
     shelf = Shelf(database, vault, banks=banks, backends=backends, clock=clock, clocks=clockwork)
     acts = Acts(
         database,
@@ -294,6 +313,8 @@ def build(
         notices=notices,
         acts=acts,
         shelf=shelf,
+        sessions=sessions,
+        staff_cases=StaffCases(database, vault, shelf=shelf, clock=clock),
         courier=courier,
         refusals=refusals,
         metrics=metrics,
@@ -308,6 +329,7 @@ def build(
         ),
         wake=bell,
         owner=owner,
+        read_token=sessions.person,
     )
 
 

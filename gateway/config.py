@@ -125,6 +125,7 @@ TABLE: tuple[Setting, ...] = (
         "CLIENT_RATE", "200", "requests per second one enrolled client may send to one process", _whole(1, 100_000)
     ),
     Setting("CLIENT_AT_ONCE", "32", "requests of one client that one process handles at a time", _whole(1, 1_000)),
+    Setting("SIGN_IN_RATE", "5", "tokens per second one address may show", _whole(1, 1_000)),
     Setting("TRUSTED_PROXIES", "", "networks of front proxies whose X-Forwarded-For is believed", _networks),
     Setting("OPS_NETWORKS", "127.0.0.0/8,::1/128", "networks that may read /metrics", _networks),
     Setting("DIGEST", "sha256", "hash of new business digests: sha256 or sm3", _choice("sha256", "sm3")),
@@ -174,6 +175,7 @@ class Settings:
     address_rate: int
     client_rate: int
     client_at_once: int
+    sign_in_rate: int
     trusted_proxies: tuple[str, ...]
     ops_networks: tuple[str, ...]
     digest: str
@@ -184,6 +186,7 @@ class Settings:
     log_format: str
     banks: Mapping[str, PeerBlock]
     backends: Mapping[str, PeerBlock]
+    providers: Mapping[str, PeerBlock]
 
     @property
     def sandbox(self) -> bool:
@@ -217,6 +220,11 @@ def _files(value: Any) -> str:
     return "" if good else "write a table of name = file"
 
 
+def _text_list(value: Any) -> str:
+    good = isinstance(value, list) and value and all(isinstance(v, str) and v for v in value)
+    return "" if good else "write a list of texts"
+
+
 def _network_list(value: Any) -> str:
     try:
         good = isinstance(value, list) and all(isinstance(v, str) and ip_network(v) for v in value)
@@ -242,6 +250,20 @@ def _is_loopback(host: str) -> bool:
 
 
 _BANK_KEYS: dict[str, Check] = {"signed_path_prefix": _text, "secrets": _files, "values": _texts}
+_PROVIDER_KEYS: dict[str, Check] = {
+    "issuer": _text,
+    "audience": _text,
+    "base_url": _base_url,
+    "jwks_path": _text,
+    "networks": _network_list,
+    "algorithms": _text_list,
+    "roles": _text_list,
+    "bank": _text,
+    "department": _text,
+    "longest": _number(10, 3600),
+    "second_factor": _text_list,
+    "tls_ca": _text,
+}
 _BACKEND_KEYS: dict[str, Check] = {
     "base_url": _base_url,
     "networks": _network_list,
@@ -273,8 +295,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             problems.append(f"{PREFIX}{setting.name}={text!r}: {error}")
     banks: dict[str, PeerBlock] = {}
     backends: dict[str, PeerBlock] = {}
+    providers: dict[str, PeerBlock] = {}
     if "peers_file" in values:
-        banks, backends = _peers(values["peers_file"], problems)
+        banks, backends, providers = _peers(values["peers_file"], problems)
     if values.get("profile") in {"demo", "test"} and values.get("listen", ("127.0.0.1", 0))[0] not in {
         "127.0.0.1",
         "::1",
@@ -289,22 +312,22 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     ]
     if problems:
         raise BadSettings("\n".join(problems))
-    return Settings(**values, banks=banks, backends=backends)
+    return Settings(**values, banks=banks, backends=backends, providers=providers)
 
 
-def _peers(path: Path, problems: list[str]) -> tuple[dict[str, PeerBlock], dict[str, PeerBlock]]:
+def _peers(path: Path, problems: list[str]) -> tuple[dict[str, PeerBlock], ...]:
     if not path.is_file():
         problems.append(f"{path}: the peers file is missing; 'python -m gateway init' writes a first one")
-        return {}, {}
+        return {}, {}, {}
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(f"{path}: {error}")
-        return {}, {}
+        return {}, {}, {}
     problems += [
-        f"{path}: unknown table [{name}]; write [banks.CODE] or [backends.CODE]"
+        f"{path}: unknown table [{name}]; write [banks.CODE], [backends.CODE] or [providers.CODE]"
         for name in data
-        if name not in {"banks", "backends"}
+        if name not in {"banks", "backends", "providers"}
     ]
     banks = _blocks(path, "banks", data.get("banks", {}), _BANK_KEYS, problems)
     backends = _blocks(path, "backends", data.get("backends", {}), _BACKEND_KEYS, problems)
@@ -313,7 +336,15 @@ def _peers(path: Path, problems: list[str]) -> tuple[dict[str, PeerBlock], dict[
         for block in backends.values()
         if "base_url" not in block.values
     ]
-    return banks, backends
+    providers = _blocks(path, "providers", data.get("providers", {}), _PROVIDER_KEYS, problems)
+    problems += [
+        f"{path}: [providers.{block.code}] has no {name}"
+        for block in providers.values()
+        for name in ("issuer", "audience", "base_url", "algorithms", "roles")
+        if name not in block.values
+    ]
+    problems += [f"{path}: [providers.{code}]: a back-end has that code" for code in set(providers) & set(backends)]
+    return banks, backends, providers
 
 
 def _blocks(path: Path, table: str, data: Any, known: Mapping[str, Check], problems: list[str]) -> dict[str, PeerBlock]:

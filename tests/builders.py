@@ -332,6 +332,7 @@ def small_house(
     extra_items: tuple[Path, ...] = (),
     settings: Mapping[str, str] | None = None,
     branch: Mapping[str, Any] | None = None,
+    more_peers: str = "",
 ) -> Iterator[SmallHouse]:
     """A house over a migrated database. With a department it runs and is called back; else nothing leaves it.
 
@@ -353,6 +354,8 @@ def small_house(
                 department_port=department.port if department else _DEAD_PORT,
                 bureau_port=stack.enter_context(bureau).port if bureau else 0,
             )
+            with (folder / "peers.toml").open("a", encoding="utf-8") as peers:
+                peers.write(more_peers)
             enrol(folder, url, [client or enrolled(key), *more_clients])
         house = bootstrap.build(
             config.from_environment(environment(folder, url, **(settings or {}))),

@@ -32,6 +32,7 @@ class EntryKind(StrEnum):
     SHELF_ASKED = "case:shelf:asked"
     SHELF_RESENT = "case:shelf:resent"
     SHELF_CLOSED = "case:shelf:closed"
+    DATA_REVEALED = "case:data:revealed"
     EVENT_RECORDED = "case:event:recorded"
     CALLBACK_RECEIVED = "case:callback:received"
     CALLBACK_REPEATED = "case:callback:repeated"
@@ -45,6 +46,10 @@ class EntryKind(StrEnum):
     ADDRESS_IGNORED = "door:address:ignored"
     MESSAGE_REFUSED = "door:message:refused"
     MESSAGE_REUSED = "door:message:reused"
+    SIGNED_IN = "door:session:opened"
+    SIGN_IN_REFUSED = "door:session:refused"
+    SIGNED_OUT = "door:session:ended"
+    NOT_PERMITTED = "door:permission:denied"
     CLIENT_ENROLLED = "party:client:enrolled"
     CLIENT_BLOCKED = "party:client:blocked"
     CLIENT_UNBLOCKED = "party:client:unblocked"
@@ -113,6 +118,7 @@ MEANINGS: dict[EntryKind, str] = {
     _K.SHELF_ASKED: "a parked call was taken from the shelf; the department is asked first; fact work",
     _K.SHELF_RESENT: "two people had a parked call sent again though it may have arrived; facts work, reason, act",
     _K.SHELF_CLOSED: "two people closed parked work for good; facts work, reason, act",
+    _K.DATA_REVEALED: "a person was shown one field of personal data of this case; facts path, purpose",
     _K.EVENT_RECORDED: "something happened to the case that its bank is told; facts event_no, event, state",
     _K.CALLBACK_RECEIVED: "an authentic callback of the department about this case was stored",
     _K.CALLBACK_REPEATED: "a callback that had already been stored came again and changed nothing",
@@ -126,6 +132,10 @@ MEANINGS: dict[EntryKind, str] = {
     _K.ADDRESS_IGNORED: "addresses in authentic messages were not used, counted per address, client, member and minute",
     _K.MESSAGE_REFUSED: "an authentic message was refused for its content",
     _K.MESSAGE_REUSED: "an authentic message carried a transport id already used for other content and was refused",
+    _K.SIGNED_IN: "a person signed in by a token of an enrolled provider; facts session, roles, address",
+    _K.SIGN_IN_REFUSED: "a token was not believed; fact cause, which the caller does not hear",
+    _K.SIGNED_OUT: "a person's session ended by a word: their own, or the security officer's",
+    _K.NOT_PERMITTED: "a signed-in person asked for what their role may not do; facts permission, route",
     _K.CLIENT_ENROLLED: "a client of a bank was enrolled, or its enrolment changed",
     _K.CLIENT_BLOCKED: "a client of a bank was blocked; facts reason",
     _K.CLIENT_UNBLOCKED: "a blocked client of a bank was let in again; facts reason",

@@ -15,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -98,6 +99,30 @@ act_approval = Table(
     Column("approved_by", String(112), nullable=False),
     Column("digest", String(72), nullable=False),
     Column("at", Micros, nullable=False),
+)
+
+# -- sessions of people (rules.md 35) -----------------------------------------------------------------------
+
+session = Table(
+    "session",
+    metadata,
+    Column("session_id", String(64), primary_key=True),  # digest of what its holder carries
+    Column("label", String(112), nullable=False),  # as the trail names the person
+    Column("actor", Text, nullable=False),  # JSON: roles and scope as they were proven
+    Column("csrf", String(64), nullable=False),
+    Column("opened_at", Micros, nullable=False),
+    Column("seen_at", Micros, nullable=False),
+    Column("ends_at", Micros, nullable=False),
+    Index("ix_session_label", "label"),
+    Index("ix_session_ends_at", "ends_at"),
+)
+
+used_token = Table(
+    "used_token",
+    metadata,
+    Column("name", String(64), primary_key=True),  # digest of provider and jti
+    Column("until_at", Micros, nullable=False),
+    Index("ix_used_token_until_at", "until_at"),
 )
 
 # -- acts on cases, notices to banks -----------------------------------------------------------------------

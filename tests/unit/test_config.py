@@ -23,6 +23,7 @@ WRONG = {
     "ADDRESS_RATE": ["0", ""],
     "CLIENT_RATE": ["0", "100001"],
     "CLIENT_AT_ONCE": ["0", "1001"],
+    "SIGN_IN_RATE": ["0", "1001", "x"],
     "TRUSTED_PROXIES": ["10.0.0.1/8", "proxy"],
     "OPS_NETWORKS": ["everyone", "127.0.0.0/8,,x"],
     "DIGEST": ["md5", "SHA256"],

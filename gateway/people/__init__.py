@@ -1,0 +1,1 @@
+"""People: who proves who somebody is, what a token must be, how long a session lasts."""
