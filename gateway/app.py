@@ -117,7 +117,7 @@ def _hang_staff(app: Flask, house: House) -> None:
             ),
             lambda: cases.routes(house.staff_cases, once),
             lambda: shelf.routes(house.shelf, once, wake=house.wake),
-            lambda: acts.routes(house.acts, once),
+            lambda: acts.routes(house.acts, house.staff_cases, once),
             lambda: overview_routes.routes(overview),
         ],
     )

@@ -67,6 +67,7 @@ from gateway.parties.hearing import Hearing
 from gateway.parties.limits import AtOnce, Buckets
 from gateway.parties.notify import LANE as NOTIFY_LANE
 from gateway.parties.notify import address_of
+from gateway.parties.publishing import Publishing, laid_out
 from gateway.parties.switchboard import Switchboard
 from gateway.parties.switching import Places, Switching
 from gateway.people.jwks import Keys
@@ -76,7 +77,7 @@ from gateway.people.tokens import Tokens
 from gateway.signing.keys import KeyRing, read_private_file
 from gateway.signing.secret import Secret
 from gateway.signing.vault import Vault
-from gateway.store import jobs, messages, recovery, work
+from gateway.store import catalogue_rows, jobs, messages, recovery, work
 from gateway.store.database import Database
 from gateway.store.exchanges import ExchangeRecorder
 from gateway.store.migrate import check as check_schema
@@ -180,7 +181,14 @@ def build(
     database = Database(settings.database_url, clock, pool_size=settings.threads, database_clock=database_clock)
     vault = Vault.load(settings.keys_dir / VAULT_FILE)
     keys = KeyRing.load(settings.keys_dir, allow_published=settings.sandbox)
-    catalogue = load_catalogue(with_sandbox=settings.sandbox, extra=extra_items)
+    catalogue, publications = _catalogue(settings, database, extra_items)
+    publishing = Publishing(
+        database,
+        catalogue,
+        read=lambda paths: load_catalogue(with_sandbox=settings.sandbox, extra=extra_items, published=tuple(paths)),
+        clock=clock,
+        known=publications,
+    )
     if doors or dispatch:
         require_served(database)
     calendar_tables.seed(database, clock)
@@ -234,6 +242,7 @@ def build(
     )
     sessions = Sessions(database, tokens, clock)
     shelf = Shelf(database, vault, banks=banks, backends=backends, clock=clock, clocks=clockwork)
+    staff_cases = StaffCases(database, vault, shelf=shelf, clock=clock)
     acts = Acts(
         database,
         vault,
@@ -242,6 +251,8 @@ def build(
             switching=Switching(places(banks, backends, catalogue)),
             directory=directory,
             shelf=shelf,
+            staff_cases=staff_cases,
+            publishing=publishing,
         ),
         clock=clock,
         owner=owner,
@@ -314,7 +325,7 @@ def build(
         acts=acts,
         shelf=shelf,
         sessions=sessions,
-        staff_cases=StaffCases(database, vault, shelf=shelf, clock=clock),
+        staff_cases=staff_cases,
         courier=courier,
         refusals=refusals,
         metrics=metrics,
@@ -323,14 +334,35 @@ def build(
         recovery=way_back,
         runner=runner,
         ticker=Ticker(
-            _chores(
-                database, refusals, sealer, clock, watch, sweep, notices, acts, sweeper, doors=doors, dispatch=dispatch
-            )
+            [
+                publishing.turn,
+                *_chores(
+                    database,
+                    refusals,
+                    sealer,
+                    clock,
+                    watch,
+                    sweep,
+                    notices,
+                    acts,
+                    sweeper,
+                    doors=doors,
+                    dispatch=dispatch,
+                ),
+            ]
         ),
         wake=bell,
         owner=owner,
         read_token=sessions.person,
     )
+
+
+def _catalogue(settings: Settings, database: Database, extra: tuple[Path, ...]) -> tuple[Catalogue, int]:
+    """The release's catalogue with what was published since, and the number of publications it holds."""
+    with database.read() as tx:
+        files, version = catalogue_rows.files(tx), catalogue_rows.version(tx)
+    with laid_out(files) as paths:
+        return load_catalogue(with_sandbox=settings.sandbox, extra=extra, published=tuple(paths)), version
 
 
 def client_world(banks: Mapping[str, Bank], catalogue: Catalogue, *, sandbox: bool) -> World:
@@ -346,7 +378,7 @@ def client_world(banks: Mapping[str, Bank], catalogue: Catalogue, *, sandbox: bo
 def places(banks: Mapping[str, Bank], backends: Mapping[str, Backend], catalogue: Catalogue) -> Places:
     """What there is to be switched off, and whose systems may be closed."""
     return Places(
-        items=frozenset(catalogue.items),
+        items=catalogue.items,
         outlets={code: outlet.bank for code, outlet in catalogue.outlets.items()},
         banks=frozenset(banks),
         lanes=frozenset(backends),

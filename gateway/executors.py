@@ -11,11 +11,14 @@ from typing import Any
 
 from gateway.acts.room import Executor
 from gateway.calendar import tables
+from gateway.cases import evidence
 from gateway.cases.shelf import Shelf
+from gateway.cases.staff import StaffCases
 from gateway.domain.errors import BadSettings
 from gateway.domain.records import Doing
 from gateway.parties.changes import ClientChanges
 from gateway.parties.directory import Directory
+from gateway.parties.publishing import Publishing
 from gateway.parties.switching import Switching
 from gateway.store.database import Tx
 
@@ -23,10 +26,30 @@ Payload = Mapping[str, Any]
 
 
 def executors(
-    *, clients: ClientChanges, switching: Switching, directory: Directory, shelf: Shelf
+    *,
+    clients: ClientChanges,
+    switching: Switching,
+    directory: Directory,
+    shelf: Shelf,
+    staff_cases: StaffCases,
+    publishing: Publishing,
 ) -> dict[str, Executor]:
     """Every executor by the name of its kind."""
-    return _of_clients(clients, directory) | _of_switches(switching) | _of_shelf(shelf) | {"calendar.load": _CALENDAR}
+    return (
+        _of_clients(clients, directory)
+        | _of_switches(switching)
+        | _of_shelf(shelf)
+        | {
+            "calendar.load": _CALENDAR,
+            "catalogue.publish": Executor(check=publishing.check, run=publishing.publish),
+            "cases.reveal_bulk": Executor(
+                check=lambda payload, doing: staff_cases.check_bulk(payload), run=staff_cases.allow_bulk
+            ),
+            "evidence.delete": Executor(
+                check=lambda payload, doing: evidence.read_before(payload, at=doing.at), run=evidence.delete
+            ),
+        }
+    )
 
 
 def _of_shelf(shelf: Shelf) -> dict[str, Executor]:
@@ -34,6 +57,7 @@ def _of_shelf(shelf: Shelf) -> dict[str, Executor]:
         "shelf.send_again": Executor(
             check=lambda payload, doing: shelf.check_send_again(payload), run=shelf.send_again
         ),
+        "shelf.reroute": Executor(check=lambda payload, doing: shelf.check_reroute(payload), run=shelf.reroute),
         "shelf.close": Executor(check=lambda payload, doing: shelf.check_close(payload), run=shelf.close),
     }
 

@@ -103,9 +103,11 @@ def public_der(private_pem: bytes) -> bytes:
 
 
 @functools.cache
-def read_catalogue(*, with_sandbox: bool = False, extra: tuple[Path, ...] = ()) -> Any:
-    """The catalogue, read once in each process: it is frozen, and reading it takes longer than most tests."""
-    return load_catalogue(with_sandbox=with_sandbox, extra=extra)
+def read_catalogue(
+    *, with_sandbox: bool = False, extra: tuple[Path, ...] = (), published: tuple[Path, ...] = ()
+) -> Any:
+    """The catalogue, read once in each process: nobody changes it, and reading it takes longer than most tests."""
+    return load_catalogue(with_sandbox=with_sandbox, extra=extra, published=published)
 
 
 def enrolled(private_pem: bytes, **how: Any) -> Client:
@@ -333,6 +335,7 @@ def small_house(
     settings: Mapping[str, str] | None = None,
     branch: Mapping[str, Any] | None = None,
     more_peers: str = "",
+    own_catalogue: bool = False,
 ) -> Iterator[SmallHouse]:
     """A house over a migrated database. With a department it runs and is called back; else nothing leaves it.
 
@@ -341,7 +344,8 @@ def small_house(
     clock = MovedClock()
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(bootstrap, "load_catalogue", read_catalogue)
+        if not own_catalogue:  # one that publishes takes newer items into the catalogue it holds
+            patch.setattr(bootstrap, "load_catalogue", read_catalogue)
         department = None
         if with_department:
             department = stack.enter_context(Sandbox(SECRET, folder / "books", decide_after=decide_after))

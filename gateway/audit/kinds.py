@@ -31,6 +31,7 @@ class EntryKind(StrEnum):
     SHELF_RETRIED = "case:shelf:retried"
     SHELF_ASKED = "case:shelf:asked"
     SHELF_RESENT = "case:shelf:resent"
+    SHELF_REROUTED = "case:shelf:rerouted"
     SHELF_CLOSED = "case:shelf:closed"
     DATA_REVEALED = "case:data:revealed"
     EVENT_RECORDED = "case:event:recorded"
@@ -73,9 +74,11 @@ class EntryKind(StrEnum):
     CLOSURE_ENDED = "house:closure:ended"
     PROCESS_STARTED = "system:process:started"
     PROCESS_STOPPED = "system:process:stopped"
+    EVIDENCE_DELETED = "house:evidence:deleted"
     EPOCH_BEGUN = "system:epoch:begun"
     EPOCH_SERVED = "system:epoch:served"
     CATALOGUE_LOADED = "system:catalogue:loaded"
+    CATALOGUE_PUBLISHED = "system:catalogue:published"
     CALENDAR_LOADED = "system:calendar:loaded"
 
     @property
@@ -117,6 +120,7 @@ MEANINGS: dict[EntryKind, str] = {
     _K.SHELF_RETRIED: "parked work was taken from the shelf, to be tried by the way that cannot file twice; fact work",
     _K.SHELF_ASKED: "a parked call was taken from the shelf; the department is asked first; fact work",
     _K.SHELF_RESENT: "two people had a parked call sent again though it may have arrived; facts work, reason, act",
+    _K.SHELF_REROUTED: "two people sent a parked call to another department's system; facts work, to, reason, act",
     _K.SHELF_CLOSED: "two people closed parked work for good; facts work, reason, act",
     _K.DATA_REVEALED: "a person was shown one field of personal data of this case; facts path, purpose",
     _K.EVENT_RECORDED: "something happened to the case that its bank is told; facts event_no, event, state",
@@ -159,9 +163,11 @@ MEANINGS: dict[EntryKind, str] = {
     _K.CLOSURE_ENDED: "a closure was ended early or taken back; facts closure, reason",
     _K.PROCESS_STARTED: "a process of the gateway started",
     _K.PROCESS_STOPPED: "a process of the gateway stopped in order",
+    _K.EVIDENCE_DELETED: "two people deleted raw bytes whose time was over; facts before, rows, reason, act",
     _K.EPOCH_BEGUN: "the database was restored: what was told behind this place may be lost; facts epoch, open",
     _K.EPOCH_SERVED: "everything open was compared and the gateway serves again; facts epoch, unasked",
     _K.CATALOGUE_LOADED: "a catalogue of items was loaded; digests catalogue",
+    _K.CATALOGUE_PUBLISHED: "two people published a version of an item; facts item, version, act; digests file",
     _K.CALENDAR_LOADED: "a year's official table of working days was loaded; facts year, source; digests table",
 }
 

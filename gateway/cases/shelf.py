@@ -173,6 +173,30 @@ class Shelf:
         self._give_back(tx, one, work.SEND, EntryKind.SHELF_RESENT, doing, str(payload["reason"]))
         return f"{one.work_id} is sent again"
 
+    def check_reroute(self, payload: Mapping[str, Any]) -> Parked:
+        """The parked call that would go to another department's system. Raises ``BadSettings``.
+
+        Only one that certainly never arrived: what may lie at one department is not put to a second one.
+        """
+        return self._movable(self.find(str(payload["work"])), str(payload["department"]))
+
+    def reroute(self, tx: Tx, payload: Mapping[str, Any], doing: Doing) -> str:
+        """Send it there: the same id and the same bytes (rules.md 19)."""
+        lane = str(payload["department"])
+        one = self._movable(self._find(tx, str(payload["work"])), lane)
+        parked.move(tx, one.work_id, lane)
+        doing = replace(doing, facts={**doing.facts, "to": lane})
+        self._give_back(tx, one, work.SEND, EntryKind.SHELF_REROUTED, doing, str(payload["reason"]))
+        return f"{one.work_id} goes to {lane}"
+
+    def _movable(self, one: Parked, lane: str) -> Parked:
+        if lane not in self._backends or lane == one.lane:
+            others = ", ".join(sorted(set(self._backends) - {one.lane}))
+            raise BadSettings(f"department: write another one that is connected: {others or 'there is none'}")
+        if one.kind != work.CALL or not one.receipt_no or _turned_down_stage(one) != work.SEND:
+            raise BadSettings("only a call that certainly never arrived goes to another department")
+        return one
+
     def check_close(self, payload: Mapping[str, Any]) -> Parked:
         """The row that would be closed. Raises ``BadSettings``: not parked, or the case would stand still unseen."""
         with self._database.read() as tx:

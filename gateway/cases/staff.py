@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from gateway.audit.entry import as_fact
@@ -19,13 +20,18 @@ from gateway.cases.shelf import Shelf, Spoken
 from gateway.domain.actor import Actor
 from gateway.domain.case import STATE_NAMES, CaseState
 from gateway.domain.clock import Clock, stamp
-from gateway.domain.errors import NotFound
+from gateway.domain.errors import BadSettings, NotFound
 from gateway.domain.reasons import Reason
+from gateway.domain.records import Doing
 from gateway.signing.vault import Vault
 from gateway.store import case_views, cases, trail
+from gateway.store.act_rows import ActRow
 from gateway.store.database import Database, Tx, moment
 
 MOST_FOUND = 50
+MOST_BULK = 200
+BULK, BULK_FOR = "cases.reveal_bulk", timedelta(days=1)
+_PATH = re.compile(r"[A-Za-z0-9_.\[\]]{1,120}")
 _STEP = re.compile(r"([A-Za-z0-9_]{1,40})((?:\[[0-9]{1,3}\])?)")
 
 
@@ -110,6 +116,59 @@ class StaffCases:
             return value
 
         return self._database.again(act)
+
+    # -- many at once: an act of two people ----------------------------------------------------------------------
+
+    def check_bulk(self, payload: Mapping[str, Any]) -> None:
+        """Judge a wish to see one field of many cases. Raises ``BadSettings``."""
+        with self._database.read() as tx:
+            self._bulk(tx, payload)
+        if not _PATH.fullmatch(str(payload["path"])):
+            raise BadSettings("path: write it like applicant.phone")
+
+    def allow_bulk(self, tx: Tx, payload: Mapping[str, Any], doing: Doing) -> str:
+        """Note the wish with each case; who proposed it may read the values for a day."""
+        found = self._bulk(tx, payload)
+        facts = {
+            "path": as_fact(str(payload["path"])),
+            "purpose": as_fact(str(payload["purpose"])) or "-",
+            **doing.facts,
+        }
+        for case_id in sorted(found.values()):
+            cases.note(tx, case_id, EntryKind.DATA_REVEALED, now=doing.at, facts=facts, actor=doing.actor)
+        return f"{len(found)} cases: {payload['path']} may be read for a day by who proposed it"
+
+    def bulk(self, actor: Actor, row: ActRow, payload: Mapping[str, Any]) -> dict[str, str]:
+        """Receipt number → value, "" where a case has none. Raises ``NotFound``: not this actor's, or not any more."""
+        now = self._clock.now()
+        open_still = row.state == "executed" and row.ended_at is not None and now - row.ended_at < BULK_FOR
+        if row.kind != BULK or row.proposer != actor.label or not open_still:
+            raise NotFound(Reason.CASE_UNKNOWN)
+        told = {}
+        with self._database.read() as tx:
+            for receipt_no, case_id in self._bulk(tx, payload).items():
+                case = cases.by_id(tx, self._vault, case_id)
+                known = case is not None and bool(case.data_key)
+                part = json.loads(cases.form(tx, self._vault, case)) if case is not None and known else {}
+                told[receipt_no] = _at(part, str(payload["path"])) or ""
+        return told
+
+    @staticmethod
+    def _bulk(tx: Tx, payload: Mapping[str, Any]) -> dict[str, str]:
+        """Case ids by receipt number. Raises ``BadSettings`` for too many and for one that is none."""
+        wanted = list(dict.fromkeys(str(r) for r in payload["receipts"]))
+        if len(wanted) > MOST_BULK:
+            raise BadSettings(f"receipts: at most {MOST_BULK} at once")
+        found = {}
+        for receipt_no in wanted:
+            try:
+                found[receipt_no] = cases.id_of_receipt(tx, read_number(receipt_no))
+            except ValueError:
+                found[receipt_no] = ""
+        unknown = [receipt_no for receipt_no, case_id in found.items() if not case_id]
+        if unknown:
+            raise BadSettings(f"receipts: {unknown[0][:30]} is no case")
+        return found
 
     @staticmethod
     def _find(tx: Tx, actor: Actor, receipt_no: str) -> Any:

@@ -5,7 +5,7 @@ Must not read files or judge forms. Meanings of the keys: the head of the data f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -248,9 +248,29 @@ class DocType:
     check: str = ""
 
 
+class Published(Mapping[str, "tuple[Item, ...]"]):
+    """Code → versions, oldest first; the whole may be exchanged for a newer one while others read."""
+
+    def __init__(self, items: Mapping[str, tuple[Item, ...]]) -> None:
+        self._items = dict(items)
+
+    def put(self, newer: Published) -> None:
+        """Hold what ``newer`` holds."""
+        self._items = newer._items
+
+    def __getitem__(self, code: str) -> tuple[Item, ...]:
+        return self._items[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything read from the data files, frozen. ``items``: code → versions, oldest first."""
+    """Everything read from the data files, frozen but for items that are published later (``take``)."""
 
     items: Mapping[str, tuple[Item, ...]]
     bundles: Mapping[str, Bundle]
@@ -266,6 +286,12 @@ class Catalogue:
     row_types: Mapping[str, tuple[Field, ...]]
     entitlement: Mapping[str, str]  # items, bundles → service an outlet must offer
     digest: str
+
+    def take(self, newer: Catalogue) -> None:
+        """Hold what ``newer`` holds of items, for everybody who holds this one; in one step, so nobody sees half."""
+        if not isinstance(self.items, Published) or not isinstance(newer.items, Published):
+            raise TypeError("only a catalogue that was read can be read anew")
+        self.items.put(newer.items)
 
     def find(self, code: str, version: str) -> Item | None:
         """Exactly this version, whether still in force or not."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from gateway.catalogue.bundle_file import read_bundle, read_row_types
 from gateway.catalogue.codes import CODE_FILES, Codes, read_codes
 from gateway.catalogue.common_blocks import read_applicant_block, read_delegation
 from gateway.catalogue.field_rows import FieldReader
-from gateway.catalogue.item import Bundle, Catalogue, Item
+from gateway.catalogue.item import Bundle, Catalogue, Item, Published
 from gateway.catalogue.item_file import ItemFile, World, read_item
 from gateway.catalogue.outlets import read_network
 from gateway.catalogue.problem import TOP, CatalogueProblem, Sheet
@@ -31,13 +32,16 @@ HERE = Path(__file__).parent
 SANDBOX_LISTS = "lists.yaml"  # domains and departments that exist in sandbox profiles only
 
 
-def load(*, with_sandbox: bool = False, extra: Sequence[Path] = (), root: Path = HERE) -> Catalogue:
-    """The catalogue, frozen. ``extra``: further item files, or folders of them; ``root``: where data/ and items/ are.
+def load(
+    *, with_sandbox: bool = False, extra: Sequence[Path] = (), published: Sequence[Path] = (), root: Path = HERE
+) -> Catalogue:
+    """The catalogue, frozen. ``extra``: further item files, or folders of them; ``published``: item files
+    that each end the version before them on the day before their own begins; ``root``: where data/ and items/ are.
 
     Raises ``BadCatalogue`` with one problem a line: ``file:line:column: what is wrong; what to write instead``.
     """
     reading = _Reading(root)
-    catalogue = reading.run(with_sandbox, extra)
+    catalogue = reading.run(with_sandbox, extra, published)
     problems = reading.problems()
     if problems or catalogue is None:
         raise BadCatalogue("\n".join(str(problem) for problem in problems))
@@ -65,7 +69,7 @@ class _Reading:
             problem for sheet in self.sheets for problem in sorted(sheet.problems, key=lambda p: (p.line, p.column))
         ]
 
-    def run(self, with_sandbox: bool, extra: Sequence[Path]) -> Catalogue | None:
+    def run(self, with_sandbox: bool, extra: Sequence[Path], published: Sequence[Path] = ()) -> Catalogue | None:
         """Read in the order of dependence: lists, network, common blocks, list types, bundles, items."""
         data = self.root / "data"
         opened = {
@@ -96,9 +100,10 @@ class _Reading:
         self._count(own, codes)
         others = self._items(self._sandbox_items() if with_sandbox else [], world)
         others += self._items([path for given in extra for path in self._given(given)], world)
-        items = _versions([*own, *others])
+        later = self._items(published, world)
+        items = _versions(_closed([*own, *others], later))
         return Catalogue(
-            items=MappingProxyType(items),
+            items=Published(items),
             bundles=MappingProxyType(_by_code(bundles)),
             outlets=MappingProxyType(dict(network.outlets)),
             streets=MappingProxyType(dict(network.streets)),
@@ -172,6 +177,20 @@ class _Reading:
             if domain in codes.domains and count != codes.items_per_domain:
                 what = f"domain {domain} holds {count} items, counts.per_domain says {codes.items_per_domain}"
                 sheet.add(TOP, what, "write the true number, or the missing items")
+
+
+def _closed(files: Sequence[ItemFile], later: Sequence[ItemFile]) -> list[ItemFile]:
+    """All files, where a published version ends the open one before it on the day before its own begins."""
+    found = list(files)
+    for newer in later:
+        for place, older in enumerate(found):
+            open_before = older.end is None and older.start and newer.start and older.start < newer.start
+            if older.code == newer.code and open_before and newer.start:
+                last = newer.start - timedelta(days=1)
+                item = replace(older.item, effective_to=last) if older.item else None
+                found[place] = replace(older, end=last, item=item)
+        found.append(newer)
+    return found
 
 
 def _versions(files: Sequence[ItemFile]) -> dict[str, tuple[Item, ...]]:

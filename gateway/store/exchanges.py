@@ -6,10 +6,12 @@ Implements the courier's recorder. A failure to record never fails the call it w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import structlog
 
+from gateway.domain.case import DECIDED, ENDED
 from gateway.signing.vault import Vault
 from gateway.store.database import Database, Tx, micros
 from gateway.wire.exchange import Exchange
@@ -61,6 +63,17 @@ def insert(tx: Tx, vault: Vault, exchange: Exchange) -> None:
             ),
         },
     )
+
+
+def delete_before(tx: Tx, before: datetime, *, limit: int) -> int:
+    """Delete exchanges that ended before then and belong to no case on which a limit still runs; returns how many."""
+    ended = ", ".join(f"'{state}'" for state in sorted(DECIDED | ENDED))
+    return tx.run(
+        "DELETE FROM exchange WHERE exchange_id IN (SELECT x.exchange_id FROM exchange x LEFT JOIN cases c"
+        f" ON c.case_id = x.case_id WHERE x.started_at < :before AND x.ended_at < :before"
+        f" AND (c.case_id IS NULL OR (c.state IN ({ended}) AND c.due_on IS NULL)) ORDER BY x.started_at LIMIT :limit)",
+        {"before": micros(before), "limit": limit},
+    ).rowcount
 
 
 def of_case(tx: Tx, vault: Vault, case_id: str) -> Sequence[dict[str, Any]]:

@@ -54,6 +54,15 @@ def give_back(tx: Tx, work_id: str, *, stage: str, patience: timedelta, note: st
     return changed.rowcount == 1
 
 
+def move(tx: Tx, work_id: str, lane: str) -> None:
+    """Hand a row to another lane, as if it had never been claimed: nothing of it has arrived anywhere."""
+    tx.run("UPDATE work SET lane = :lane, claimed_at = NULL WHERE work_id = :id", {"id": work_id, "lane": lane})
+    tx.run(
+        "UPDATE cases SET backend = :lane WHERE case_id = (SELECT case_id FROM work WHERE work_id = :id)",
+        {"id": work_id, "lane": lane},
+    )
+
+
 def end(tx: Tx, work_id: str, *, note: str) -> bool:
     """Parked → cancelled for good; False = not parked."""
     changed = tx.run(

@@ -39,6 +39,17 @@ calendar_day = Table(
     Column("kind", String(4), nullable=False),  # off | work
 )
 
+# -- published item versions ------------------------------------------------------------------------------------
+
+catalogue_file = Table(
+    "catalogue_file",
+    metadata,
+    Column("item", String(24), primary_key=True),
+    Column("version", String(12), primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("published_at", Micros, nullable=False),
+)
+
 # -- switches and closures -------------------------------------------------------------------------------------
 
 switch_off = Table(

@@ -80,10 +80,12 @@ def test_a_garbled_cursor_is_unknown(house: SmallHouse) -> None:
 def test_a_cursor_moved_by_hand_or_of_another_bank_is_unknown(house: SmallHouse) -> None:
     filed(house, 3)
     good = str(page(house, limit="1")["next"])
-    head, place, proof = good.split(".")
-    moved = f"{head}.{int(place, 16) + 1:x}.{proof}"
-    others = house.house.vault.search_hash("cursor:OTHER", str(int(place, 16))).rpartition(":")[2][:24]
-    for cursor in (moved, f"{head}.{place}.{others}", good.upper()):
+    head, place, epoch, proof = good.split(".")
+    moved = f"{head}.{int(place, 16) + 1:x}.{epoch}.{proof}"
+    others = house.house.vault.search_hash("cursor:OTHER", f"{int(place, 16) - 1}:1").rpartition(":")[2][:24]
+    own = house.house.vault.search_hash("cursor:ICBC", f"{int(place, 16) - 1}:1").rpartition(":")[2][:24]
+    assert own == proof
+    for cursor in (moved, f"{head}.{place}.{epoch}.{others}", f"{head}.{place}.2.{proof}", good.upper()):
         assert house.call("changes", {"cursor": cursor}).reason == "CURSOR_UNKNOWN"
     assert page(house, good)["events"]
 

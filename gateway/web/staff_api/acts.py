@@ -7,6 +7,7 @@ from typing import Any
 from gateway.acts.kinds import KINDS
 from gateway.acts.persons import of_actor
 from gateway.acts.room import Acts
+from gateway.cases.staff import StaffCases
 from gateway.domain.actor import Permission
 from gateway.domain.clock import stamp
 from gateway.store.act_rows import ActRow
@@ -17,7 +18,7 @@ from gateway.web.staff_api.interface import PREFIX
 from gateway.web.staff_api.once import Once
 
 
-def routes(acts: Acts, once: Once) -> StaffBlueprint:
+def routes(acts: Acts, cases: StaffCases, once: Once) -> StaffBlueprint:
     """List, show, propose, approve, refuse, withdraw. Who may do which kind is the room's to judge."""
     api = StaffBlueprint("acts", __name__, url_prefix=f"{PREFIX}/acts", description="双人复核事项")
 
@@ -50,6 +51,14 @@ def routes(acts: Acts, once: Once) -> StaffBlueprint:
             "missing": found.missing,
             "approvals": [{"by": one.approved_by, "at": stamp(one.at)} for one in found.approvals],
         }
+
+    @api.route("/<string:act_id>/values")
+    @needs(Permission.REVEAL_BULK, fresh=True)
+    @api.response(200, shapes.ValuesOut)
+    def values(act_id: str) -> dict[str, Any]:
+        """批量查看已获同意的信息项；仅提出人，一日之内。"""
+        found = acts.show(act_id)
+        return {"values": cases.bulk(me(), found.row, found.payload)}
 
     @api.route("/<string:act_id>/approve", methods=["POST"])
     @needs(Permission.ACTS_APPROVE, fresh=True)

@@ -227,6 +227,12 @@ class ActWholeOut(ActOut):
     approvals = Many(Part(ApprovalOut), required=True)
 
 
+class ValuesOut(Body):
+    """Receipt number → value."""
+
+    values = Free(required=True)
+
+
 class ActsOut(Body):
     """Acts, the newest first."""
 
