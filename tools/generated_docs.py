@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.acts.kinds import KINDS
 from gateway.audit.kinds import EntryKind
 from gateway.config import PREFIX, TABLE
+from gateway.domain.actor import MAY, Permission, Role
 from gateway.domain.alarms import AlarmKind
 from gateway.domain.case import DECIDED, ENDED, MOVES, STATE_NAMES, CaseState, phase
 from gateway.telemetry import Metrics
@@ -191,12 +192,31 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def permissions() -> str:
+    """docs/permissions.md: which role may do what."""
+    roles = list(Role)
+    lines = [
+        "# Who may do what (权限)",
+        "",
+        _NOTE,
+        "Inside the role's scope: tellers their outlets, bank IT its bank, officers their department, the bureau's people"
+        " everything. Administration, security and audit stand alone; people of banks and departments hold one role; what"
+        " is not granted is denied.",
+        "",
+        "| permission | " + " | ".join(roles) + " |",
+        "|---|" + "---|" * len(roles),
+        *(f"| `{p}` | " + " | ".join("●" if p in MAY[role] else "" for role in roles) + " |" for p in Permission),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "states.md": states,
     "settings.md": settings,
     "audit-kinds.md": audit_kinds,
     "acts.md": acts,
     "metrics.md": metrics,
+    "permissions.md": permissions,
 }
 
 

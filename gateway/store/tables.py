@@ -117,8 +117,13 @@ cases = Table(
     UniqueConstraint("open_key"),  # one open case per applicant and item, unless confirmed (rules.md 11)
     Index("ix_cases_subject_hash", "subject_hash"),
     Index("ix_cases_received", "received_at", "case_id"),
-    Index("ix_cases_bank", "bank", "received_at", "case_id"),
-    Index("ix_cases_department", "department", "received_at", "case_id"),
+    Index(
+        "ix_cases_parked",
+        "received_at",
+        "case_id",
+        sqlite_where=text("parked = 1"),
+        postgresql_where=text("parked = 1"),
+    ),
     Index(
         "ix_cases_due",
         "due_on",

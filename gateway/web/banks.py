@@ -73,7 +73,8 @@ class BankDoor:
                 self._metrics.refusals.labels(self._bank.code, f"http_{turned.status}").inc()
                 return Response(status=turned.status)
             answer, operation, reason = self._answer(wire)
-            _log.info("request.answered", operation=operation, reason=reason)
+            say = _log.debug if reason == Reason.OK else _log.info  # a line costs a twentieth of a whole intake
+            say("request.answered", operation=operation, reason=reason)
         self._metrics.requests.labels(self._bank.code, operation, reason).inc()
         self._seconds.observe(time.perf_counter() - began)
         return Response(answer.body, status=answer.status, headers=answer.headers)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 
-from gateway import bootstrap
+from gateway import bootstrap, telemetry
 from gateway.cli import base, main
 from tests.builders import SmallHouse, environment, read_catalogue, small_house
 
@@ -17,9 +18,12 @@ from tests.builders import SmallHouse, environment, read_catalogue, small_house
 @pytest.fixture
 def house(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHouse]:
     monkeypatch.setattr(base.console, "width", 300)
+    before = structlog.get_config()
+    telemetry.configure("debug", "json")
     with small_house(tmp_path, sqlite_url, with_department=True) as small:
         monkeypatch.setattr(bootstrap, "load_catalogue", read_catalogue)
         yield small
+    structlog.configure(**before)
 
 
 def trace(house: SmallHouse, *arguments: str) -> tuple[int, str]:
