@@ -199,9 +199,9 @@ def permissions() -> str:
         "# Who may do what (权限)",
         "",
         _NOTE,
-        "Inside the role's scope: tellers their outlets, bank IT its bank, officers their department, the bureau's people"
-        " everything. Administration, security and audit stand alone; people of banks and departments hold one role; what"
-        " is not granted is denied.",
+        "Inside the role's scope: tellers their outlets, bank IT its bank, officers their department, the bureau's"
+        " people everything. Administration, security and audit stand alone; people of banks and departments hold one"
+        " role; what is not granted is denied.",
         "",
         "| permission | " + " | ".join(roles) + " |",
         "|---|" + "---|" * len(roles),
