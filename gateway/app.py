@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 
 from gateway.bootstrap import House
 from gateway.cases.overview import Overview
+from gateway.dispatch import trail_check
 from gateway.parties.limits import Buckets
 from gateway.store import migrate, work
 from gateway.web import banks, blobs, callbacks, ops
@@ -118,7 +119,10 @@ def _hang_staff(app: Flask, house: House) -> None:
             lambda: cases.routes(house.staff_cases, once),
             lambda: shelf.routes(house.shelf, once, wake=house.wake),
             lambda: acts.routes(house.acts, house.staff_cases, once),
-            lambda: overview_routes.routes(overview),
+            lambda: overview_routes.routes(
+                overview,
+                lambda first: trail_check.check(house.database, house.keys, log_id=settings.log_id, first=first),
+            ),
         ],
     )
 

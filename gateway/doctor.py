@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from gateway import config, registry
 from gateway.bootstrap import VAULT_FILE, backends_of
 from gateway.catalogue.loader import problems as catalogue_problems
-from gateway.config import Settings
+from gateway.config import PeerBlock, Settings
 from gateway.contracts.bank import Client
 from gateway.domain.clock import SystemClock, beijing_day
 from gateway.domain.errors import BadSettings, GatewayError
@@ -210,17 +210,29 @@ def _peers(settings: Settings) -> Iterator[Finding]:
     backends_of(settings, clock=SystemClock())  # raises what a start would raise
     if not settings.backends:
         yield Finding("departments", Level.WARN, "none is set up", "add [backends.CODE] to the peers file")
-    for code, block in settings.backends.items():
+    if not settings.providers:
+        advice = "add [providers.CODE] to the peers file (docs/staff-interface.md)"
+        yield Finding("identity providers", Level.WARN, "none is set up: nobody can sign in", advice)
+    yield from _answer(
+        "department", settings.backends, "calls are held and tried again; check the line and the address"
+    )
+    yield from _answer(
+        "identity provider", settings.providers, "nobody new can sign in; check the line and the address"
+    )
+
+
+def _answer(what: str, blocks: Mapping[str, PeerBlock], advice: str) -> Iterator[Finding]:
+    for code, block in blocks.items():
         place = urlsplit(block.text("base_url"))
         port = place.port or (443 if place.scheme == "https" else 80)
         began = time.perf_counter()
         try:
             socket.create_connection((place.hostname or "", port), timeout=2).close()
-            yield Finding(f"department {code}", Level.OK, f"answers in {(time.perf_counter() - began) * 1000:.0f} ms")
+            yield Finding(f"{what} {code}", Level.OK, f"answers in {(time.perf_counter() - began) * 1000:.0f} ms")
         except OSError as error:
             yield Finding(
-                f"department {code}",
+                f"{what} {code}",
                 Level.WARN,
                 f"{place.hostname}:{port}: {error.strerror or error}",
-                "calls are held and tried again; check the line and the address",
+                advice,
             )

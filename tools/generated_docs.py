@@ -89,6 +89,13 @@ def settings() -> str:
         'app = "ft-gateway"',
         "[backends.CODE.secrets]          # name = file",
         'hmac = "/run/secrets/code-hmac"',
+        "",
+        "[providers.CODE]                 # one table per identity provider: docs/staff-interface.md",
+        'issuer = "https://idp.example.gov"',
+        'audience = "ft-gateway"',
+        'base_url = "https://idp.example.gov"',
+        'algorithms = ["ES256"]           # RS256, ES256, EdDSA',
+        'roles = ["operator", "reviewer"] # whom its word may speak of; with bank or department for theirs',
         "```",
     ]
     return "\n".join(lines) + "\n"

@@ -181,5 +181,9 @@ def test_nobody_enrolled_and_no_department_are_warnings(tmp_path: Path, sqlite_u
     (tmp_path / "peers.toml").write_text("")
     (tmp_path / "blobs").mkdir(mode=0o700)
     found = findings(tmp_path, sqlite_url)
-    assert {what for what, f in found.items() if f.level is Level.WARN} == {"clients", "departments"}
+    assert {what for what, f in found.items() if f.level is Level.WARN} == {
+        "clients",
+        "departments",
+        "identity providers",
+    }
     assert bad(found) == set()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gateway.cases.overview import Overview
+from gateway.dispatch.trail_check import Checked
 from gateway.domain.actor import Permission
 from gateway.web.staff_api import shapes
 from gateway.web.staff_api.blueprint import StaffBlueprint
@@ -19,8 +21,8 @@ class CalendarOut(shapes.Empty):
     calendar = Free(required=True)
 
 
-def routes(overview: Overview) -> StaffBlueprint:
-    """Only reads."""
+def routes(overview: Overview, check_trail: Callable[[int | None], Checked]) -> StaffBlueprint:
+    """Only reads. ``check_trail``: a quick look at the trail from a position on."""
     api = StaffBlueprint("house", __name__, url_prefix=PREFIX, description="概览")
 
     @api.route("/clients/")
@@ -72,5 +74,20 @@ def routes(overview: Overview) -> StaffBlueprint:
     def trail() -> dict[str, Any]:
         """留痕排序、封存到何处。"""
         return overview.trail()
+
+    @api.route("/trail/check")
+    @needs(Permission.TRAIL_READ)
+    @api.arguments(shapes.TrailCheckQuery, location="query")
+    @api.response(200, shapes.TrailCheckOut)
+    def trail_check(query: dict[str, Any]) -> dict[str, Any]:
+        """即时核对：最新检查点的签名与根，以及至多 5000 条留痕；完整证明另行导出。"""
+        found = check_trail(query["first"])
+        return {
+            "whole": found.whole,
+            "size": found.size,
+            "first": found.first,
+            "entries": found.entries,
+            "problems": list(found.problems),
+        }
 
     return api

@@ -270,6 +270,22 @@ class YearQuery(Body):
     year = Whole(least=2019, most=2100, in_body=False, load_default=None)
 
 
+class TrailCheckQuery(Body):
+    """From which position on; none = the newest entries."""
+
+    first = Whole(least=0, most=10**15, in_body=False, load_default=None)
+
+
+class TrailCheckOut(Body):
+    """What a quick look found."""
+
+    whole = Flag(required=True)
+    size = Whole(least=0, most=10**15, required=True)
+    first = Whole(least=0, most=10**15, required=True)
+    entries = Whole(least=0, most=5_000, required=True)
+    problems = Many(Text(most=200), required=True)
+
+
 class TrailOut(Body):
     """How far the trail is ordered and sealed."""
 
