@@ -14,6 +14,8 @@ from gateway.domain.actor import Role
 from gateway.domain.errors import BadSettings
 
 ALGORITHMS = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}  # and the kind of key each is bound to
+_OF_TELLERS = {"ES256", "EdDSA"}  # rules.md 35
+_LONGEST_OF_TELLERS = 120  # seconds
 _OUTSIDE = {Role.TELLER, Role.BANK_IT, Role.OFFICER}
 
 
@@ -57,6 +59,11 @@ def read_provider(
         raise wrong("department: officers need the code of their department")
     if (bank or department) and roles - _OUTSIDE:
         raise wrong("roles: a provider of a bank or department speaks of no people of the bureau")
+    if Role.TELLER in roles and set(algorithms) - _OF_TELLERS:
+        raise wrong("algorithms: tokens of tellers are signed by ES256 or EdDSA")
+    longest = int(values.get("longest", _LONGEST_OF_TELLERS))
+    if Role.TELLER in roles and longest > _LONGEST_OF_TELLERS:
+        raise wrong(f"longest: tokens of tellers live {_LONGEST_OF_TELLERS} s at most")
     if bank and department:
         raise wrong("it is a bank's or a department's, not both")
     return Provider(
@@ -68,7 +75,7 @@ def read_provider(
         roles=roles,
         bank=bank,
         department=department,
-        longest=int(values.get("longest", 120)),
+        longest=longest,
         second_factor=frozenset(values.get("second_factor", ("otp", "hwk", "swk", "mfa"))),
     )
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from gateway.domain.actor import MAY, Permission, Role
-from gateway.web.staff_api.gate import is_marked
+from gateway.store import work
+from gateway.web.staff_api.gate import COOKIE, is_marked
 from tests.builders import OUTLET
 from tests.staff import BANK_IDP, BASE, BUREAU_ROLES, Person, Staff, staffed
 
@@ -227,7 +228,125 @@ def test_a_token_that_is_not_believed_opens_nothing_and_the_caller_does_not_hear
     token = lone.token("operator")
     assert lone.ask("POST", "/session", {"token": token}).status == 201
     again = lone.ask("POST", "/session", {"token": token})
-    staff.house.house.database.again(lambda tx: tx.run("UPDATE checkpoint SET line = replace(line, 'root', 'toor')"))
+    forged = lone.ask("POST", "/session", {"token": token[:-4] + "AAAA"})
+    assert again.body == forged.body
+    assert (again.status, again.code) == (401, "SIGN_IN")
+    causes = [e["facts"]["cause"] for e in lone.house.loose_entries("door:session:refused")]
+    assert causes == ["used_before", "jwt_InvalidSignatureError"]
+
+
+def test_an_address_may_not_try_tokens_for_ever(lone: Staff) -> None:
+    answers = [lone.ask("POST", "/session", {"token": "x" * 30}, address="10.9.9.9") for _ in range(40)]
+    assert {a.status for a in answers} == {401, 429}
+    assert lone.signed_in("operator").get("/session").status == 200  # another address
+
+
+def test_a_page_has_its_session_in_a_host_cookie_and_proves_its_own_requests(lone: Staff) -> None:
+    opened = lone.ask("POST", "/session", {"token": lone.token("operator"), "page": True})
+    assert opened.body["session"] is None
+    cookie = opened.headers["Set-Cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    for word in ("Secure", "HttpOnly", "SameSite=Strict", "Path=/"):
+        assert word in cookie
+    assert "Domain" not in cookie
+    carried = cookie.partition(";")[0]
+    assert lone.ask("GET", "/session", Cookie=carried).status == 200
+    refused = lone.ask("POST", "/sessions/mine/end", {}, Cookie=carried)
+    assert (refused.status, refused.code) == (401, "SIGN_IN")
+    assert lone.ask("POST", "/sessions/mine/end", {}, Cookie=carried, X_CSRF_Token="wrong").status == 401
+    done = lone.ask("POST", "/sessions/mine/end", {}, Cookie=carried, X_CSRF_Token=opened.body["csrf"])
+    assert done.body == {"count": 1}
+
+
+# -- acts and the shelf -----------------------------------------------------------------------------------------------
+
+
+def test_an_act_takes_another_person_with_a_fresh_proof_and_is_done_once(staff: Staff) -> None:
+    proposer, reviewer = staff.signed_in("operator", subject="li"), staff.signed_in("reviewer", subject="wang")
+    table = "year: 2027\nsource: a notice of a test\nrest:\n- ['2027-01-01', '2027-01-03']\nworked: []\n"
+    proposed = proposer.post("/acts/", {"kind": "calendar.load", "payload": {"table": table}})
+    act = proposed.body
+    assert act["state"] == "proposed"
+    both = staff.signed_in("operator", "reviewer", subject="li")
+    own = both.post(f"/acts/{act['act_id']}/approve", {"digest": act["digest"]})
+    assert (own.status, own.code) == (409, "CONFLICT")
+    assert proposer.post(f"/acts/{act['act_id']}/approve", {"digest": act["digest"]}).status == 403
+    stale = staff.signed_in("reviewer", subject="late", second_factor=False)
+    assert stale.post(f"/acts/{act['act_id']}/approve", {"digest": act["digest"]}).code == "FRESH_SIGN_IN"
+    assert reviewer.post(f"/acts/{act['act_id']}/approve", {"digest": "sha256:" + "0" * 64}).status == 409
+    shown = reviewer.get(f"/acts/{act['act_id']}").body
+    assert (shown["missing"], shown["digest"]) == (1, act["digest"])
+    done = reviewer.post(f"/acts/{act['act_id']}/approve", {"digest": act["digest"]})
+    assert done.body["state"] == "approved"
+    staff.house.house.acts.carry_out(act["act_id"])  # a worker's turn
+    assert reviewer.get(f"/acts/{act['act_id']}").body["state"] == "executed"
+    assert reviewer.post(f"/acts/{act['act_id']}/refuse", {"reason": "不妥"}).code == "CONFLICT"
+    staff.house.house.clockwork.forget()
+    assert reviewer.get("/calendar?year=2027").body["calendar"]["official"] is True
+
+
+def test_the_same_key_of_repetition_proposes_once(staff: Staff) -> None:
+    person = staff.signed_in("operator")
+    body = {"kind": "switch.off", "payload": {"item": "FT-SBX-002", "say": "系统维护", "reason": "a test"}}
+    first, second = (person.post("/acts/", body, Idempotency_Key="key-0000001") for _ in range(2))
+    assert first.body == second.body
+    assert len(person.get("/acts/").body["items"]) == 1
+
+
+def test_wrong_payloads_and_unknown_acts_are_told_as_problems(lone: Staff) -> None:
+    person = lone.signed_in("operator")
+    assert person.post("/acts/", {"kind": "no.such", "payload": {}}).code == "INVALID"
+    assert person.post("/acts/", {"kind": "switch.off", "payload": {}}).code == "INVALID"
+    assert person.get("/acts/" + "0" * 32).code == "NOT_FOUND"
+    assert lone.signed_in("auditor").post("/acts/", {"kind": "switch.off", "payload": {}}).status == 403
+
+
+def test_the_shelf_is_worked_by_the_same_rules_as_by_command(staff: Staff) -> None:
+    receipt_no = filed(staff)
+
+    def park(tx: Any) -> str:
+        from datetime import timedelta
+
+        (claim,) = work.claim(tx, "FT_SBX", owner="t", lease=timedelta(seconds=9), limit=1, kinds=["call"])
+        work.park(tx, claim, note="it may have arrived")
+        return claim.work_id
+
+    work_id = staff.house.house.database.again(park)
+    person = staff.signed_in("operator")
+    (row,) = person.get("/shelf/").body["items"]
+    assert (row["work_id"], row["receipt_no"], row["may"]) == (work_id, receipt_no, ["retry", "re-ask"])
+    assert person.get(f"/shelf/{work_id}").body == row
+    assert person.post(f"/shelf/{work_id}/re-ask").body == {"done": "asked about"}
+    assert person.post(f"/shelf/{work_id}/retry").code == "CONFLICT"  # it is with the workers now
+    assert staff.house.entries(receipt_no)[-1]["actor"] == "person:IDP_BUREAU:operator"
+    assert staff.signed_in("auditor").post(f"/shelf/{work_id}/retry").status == 403
+
+
+def test_bank_people_see_their_own_clients_and_outlets_and_no_key(lone: Staff) -> None:
+    found = lone.signed_in("bank_it").get("/clients/").body["items"]
+    assert [c["client_id"] for c in found] == ["icbc-1"]
+    assert set(found[0]["keys"][0]) == {"key_id", "use", "algorithm", "from", "until"}
+    outlets = lone.signed_in("bank_it").get("/outlets/").body["items"]
+    assert {o["bank"] for o in outlets} == {"ICBC"}
+    assert len(lone.signed_in("operator").get("/outlets/").body["items"]) == 12
+    assert len(lone.signed_in("operator").get("/items/").body["items"]) >= 100
+
+
+def test_the_trail_is_checked_on_the_spot_and_one_altered_byte_is_named(staff: Staff) -> None:
+    for _ in range(4):
+        filed(staff)
+    house, sealer = staff.house, staff.house.house.sealer
+    house.until(lambda: (sealer.order(), sealer.seal(now_too=True))[1] >= 4, what="all are sealed")
+    person = staff.signed_in("auditor")
+    good = person.get("/trail/check").body
+    assert (good["whole"], good["problems"], good["first"]) == (True, [], 0)
+    assert good["entries"] == good["size"] >= 4
+    assert person.get("/trail/check?first=2").body["entries"] == good["size"] - 2
+    (row,) = house.rows("SELECT e.row_id, e.canonical FROM position p JOIN entry e USING (row_id) WHERE position = 1")
+    altered = {"raw": bytes(row["canonical"])[:-2] + b" }", "id": row["row_id"]}
+    house.house.database.again(lambda tx: tx.run("UPDATE entry SET canonical = :raw WHERE row_id = :id", altered))
+    assert person.get("/trail/check").body["problems"] == ["第 1 条与哈希树不符"]
+    house.house.database.again(lambda tx: tx.run("UPDATE checkpoint SET line = replace(line, 'root', 'toor')"))
     assert "最新检查点不是规定的格式" in person.get("/trail/check").body["problems"]
     assert staff.signed_in("teller").get("/trail/check").status == 403
 

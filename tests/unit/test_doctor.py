@@ -41,8 +41,13 @@ def bad(found: dict[str, Finding]) -> set[str]:
 
 def test_a_gateway_that_lacks_nothing_is_well(folder: Path, sqlite_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        write_peers(folder, department_port=listener.getsockname()[1])
+        port = listener.getsockname()[1]
+        peers = write_peers(folder, department_port=port)
+        block = f'[providers.P]\nissuer = "x"\naudience = "y"\nbase_url = "http://127.0.0.1:{port}"\n'
+        with peers.open("a", encoding="utf-8") as file:
+            file.write(block + 'algorithms = ["ES256"]\nroles = ["operator"]\n')
         found = findings(folder, sqlite_url)
+    assert "identity provider P" in found
     assert {f.what: f for f in found.values() if f.level is not Level.OK} == {}
     expected = {"settings", "vault", "catalogue", "schema", "clock", "clients", "shelf", "disk", "blobs", "key receipt"}
     assert expected <= set(found)

@@ -248,6 +248,8 @@ def test_a_key_set_that_is_none_is_no_key(staff: Staff, monkeypatch: pytest.Monk
         ({"roles": ["teller"], "bank": "XXX"}, "bank"),
         ({"roles": ["officer"]}, "department"),
         ({"roles": ["operator"], "bank": "ICBC"}, "roles"),
+        ({"roles": ["teller"], "bank": "ICBC", "algorithms": ["RS256"]}, "algorithms"),
+        ({"roles": ["teller"], "bank": "ICBC", "longest": 121}, "longest"),
         ({"roles": ["teller", "officer"], "bank": "ICBC", "department": "FT_EDU"}, "both"),
     ],
 )

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mocks.banks.samples import BEIJING
-from tools.demo import feed, notices, show, stories, stories_counter, stories_hard, trail
+from tools.demo import feed, notices, show, stories, stories_counter, stories_hard, stories_staff, trail
 from tools.demo.floor import Floor
 from tools.demo.story import Row, Say, play
 from tools.stack import NotUp, Stack
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(console: Console, folder: Path, database_url: str | None) -> int:
     began = time.monotonic()
-    told = (*stories.DAILY, *stories_counter.AT_THE_COUNTER, *stories_hard.ATTACKS)
+    told = (*stories.DAILY, *stories_counter.AT_THE_COUNTER, *stories_staff.OF_STAFF, *stories_hard.ATTACKS)
     with _progress(console) as progress:
         task = progress.add_task("", total=_START_STEPS + len(told) + len(stories_hard.LAST) + _CLOSING_STEPS)
 
@@ -154,6 +154,7 @@ def _stack(folder: Path, database_url: str | None, *, say: Say) -> Stack:
         decide_after=_DECIDE_AFTER,
         bureau=True,
         told=True,
+        people=True,
         say=say,
     )
 

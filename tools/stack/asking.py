@@ -16,13 +16,20 @@ class Turned(RuntimeError):
 
 
 def ask(
-    port: int, path: str, *, method: str = "GET", order: Mapping[str, Any] | None = None, timeout: float = 10.0
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    order: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
 ) -> tuple[int, str]:
     """Status and text of one request. Raises ``OSError`` or ``http.client.HTTPException`` when nobody answers."""
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         body = None if order is None else json.dumps(order, ensure_ascii=False).encode()
-        line.request(method, path, body=body, headers={"Content-Type": "application/json"} if body else {})
+        told = dict(headers or {}) | ({"Content-Type": "application/json"} if body else {})
+        line.request(method, path, body=body, headers=told)
         answer = line.getresponse()
         return answer.status, answer.read().decode("utf-8", "replace")
     finally:

@@ -6,7 +6,9 @@ Must not touch anything outside its folder and the database it is given, and lea
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -21,6 +23,17 @@ from tools.stack.ports import ReservedPort, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY, DEPARTMENT, BUREAU, BANK = "gateway", "department", "bureau", "bank"
+IDP, BANK_IDP = "idp", "bank-idp"  # identity providers: of the data bureau, of the bank's branch system
+_PROVIDERS = {
+    IDP: (
+        "IDP_BUREAU",
+        "https://idp.bureau.demo",
+        "ES256",
+        ("operator", "reviewer", "auditor", "security", "admin"),
+        "",
+    ),
+    BANK_IDP: ("IDP_ICBC", "https://idp.icbc.demo", "EdDSA", ("teller", "bank_it"), "ICBC"),
+}
 CLIENT_ID, APP_ID = "icbc-branches", "90000000000000000301"
 OUTLET = "ICBC-FT-03"
 _UP_WITHIN = 60.0
@@ -47,6 +60,7 @@ class Stack:
         slow_seconds: float = 8.0,
         bureau: bool = False,
         told: bool = False,
+        people: bool = False,
         lane: Mapping[str, int] | None = None,
         settings: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda _text: None,
@@ -55,8 +69,8 @@ class Stack:
 
         ``department_deadline``: seconds of one call, and so the pace of every recovery (a lease is 10 s longer).
         ``decide_after``, ``slow_seconds``: the departments' pace. ``bureau``: the education bureau is there too.
-        ``told``: the bank takes notices, at an address that is proven. ``lane``: ``cap``, ``rate``, ``threads`` of the
-        department's lane. ``settings``: more settings of the gateway, by name without prefix. ``say`` hears of
+        ``told``: the bank takes notices, at an address that is proven. ``people``: staff can sign in.
+        ``lane``: ``cap``, ``rate``, ``threads`` of the department's lane. ``settings``: more settings of the gateway, by name without prefix. ``say`` hears of
         every step. Raises ``ValueError`` for workers beside an embedded gateway.
         """
         if embedded and workers:
@@ -74,7 +88,7 @@ class Stack:
         self._pace = (decide_after, slow_seconds)
         self._lane = dict(lane or {})
         self._say = say
-        self._ports = {name: ReservedPort() for name in (GATEWAY, DEPARTMENT, BUREAU, BANK)}
+        self._ports = {name: ReservedPort() for name in (GATEWAY, DEPARTMENT, BUREAU, BANK, *_PROVIDERS)}
         self.environment = config.environment(
             os.environ,
             profile=profile,
@@ -97,6 +111,8 @@ class Stack:
             **({BANK: self._child(BANK, [*python, "mocks.banks.icbc_notices", *self._bank_options()])} if told else {}),
             GATEWAY: self._child(GATEWAY, [*python, "gateway", "run" if embedded else "web"]),
         }
+        for name in _PROVIDERS if people else ():
+            self._children[name] = self._child(name, [*python, "mocks.idp", *self._provider_options(name)])
         for place in range(workers):
             name = f"worker-{place + 1}"
             self._children[name] = self._child(name, [*python, "gateway", "worker"])
@@ -186,6 +202,23 @@ class Stack:
         """Let a clerk of the department decide by hand."""
         return self.control("decide", {"sbxNo": sbx_no, "status": status, **more})
 
+    def token(self, subject: str, *roles: str, **more: Any) -> str:
+        """A token of the provider that speaks of these roles; ``more`` as claims (``outlets=[…]`` for a teller)."""
+        provider = BANK_IDP if {"teller", "bank_it"} & set(roles) else IDP
+        order = {"subject": subject, "roles": list(roles), **more}
+        return str(asking.ask_json(self._ports[provider].number, "/token", order=order)["token"])
+
+    def staff(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, session: str = ""
+    ) -> tuple[int, Any]:
+        """One request to the staff interface: status and the JSON that came back, none where there is none."""
+        headers = {"Authorization": f"Bearer {session}"} if session else {}
+        if method == "POST":
+            headers["Idempotency-Key"] = secrets.token_hex(8)
+        port = self._ports[GATEWAY].number
+        status, text = asking.ask(port, f"/staff/api/v1{path}", method=method, order=body, headers=headers)
+        return status, json.loads(text) if text else None
+
     def control(self, what: str, order: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One order to the department's control side; with ``order`` a POST."""
         return asking.ask_json(self._ports[DEPARTMENT].number, f"/control/{what}", order=order)
@@ -218,7 +251,7 @@ class Stack:
     def close(self) -> None:
         """Stop everything in order: doors, workers, departments, the bank; what does not end in time is killed."""
         workers = sorted(name for name in self._children if name.startswith("worker"))
-        for name in (GATEWAY, *workers, DEPARTMENT, BUREAU, BANK):
+        for name in (GATEWAY, *workers, DEPARTMENT, BUREAU, BANK, *_PROVIDERS):
             if name in self._children:
                 self.stop(name)
         for port in self._ports.values():
@@ -286,7 +319,8 @@ class Stack:
             departments.append(
                 config.department_toml(config.BUREAU, self.bureau_url, self.bureau_secret_file, **self._lanes())
             )
-        self.peers_file.write_text("".join(departments), "utf-8")
+        providers = [self._provider_block(name) for name in _PROVIDERS if name in self._children]
+        self.peers_file.write_text("".join([*departments, *providers]), "utf-8")
         self.env_file.touch(mode=0o600)  # a database's address may hold a password
         self.env_file.write_text(config.shell_lines(self.environment), "utf-8")
         self._say("starting the departments")
@@ -319,6 +353,8 @@ class Stack:
             return lambda: asking.answers(self._ports[GATEWAY].number, "/readyz")
         if name in {DEPARTMENT, BUREAU}:
             return lambda: asking.answers(self._ports[name].number, "/control/health")
+        if name in _PROVIDERS:
+            return lambda: asking.answers(self._ports[name].number, "/jwks.json")
         if name == BANK:
             return lambda: asking.answers(self._ports[BANK].number, "/control/ledger")
         return lambda: child.said("worker.started")
@@ -348,6 +384,15 @@ class Stack:
             "--slow-seconds": str(slow_seconds),
         }
         return [word for pair in options.items() for word in pair]
+
+    def _provider_options(self, name: str) -> list[str]:
+        _, issuer, algorithm, _, _ = _PROVIDERS[name]
+        return ["--issuer", issuer, "--algorithm", algorithm, "--port", str(self._ports[name].number)]
+
+    def _provider_block(self, name: str) -> str:
+        code, issuer, algorithm, roles, bank = _PROVIDERS[name]
+        base_url = f"http://127.0.0.1:{self._ports[name].number}"
+        return config.provider_toml(code, base_url, issuer, algorithm=algorithm, roles=roles, bank=bank)
 
     def _bank_options(self) -> list[str]:
         keys_of = ["--app-id", APP_ID, "--key", str(self.bank_key), "--gateway-key", str(self.answer_key)]
