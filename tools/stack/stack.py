@@ -70,7 +70,8 @@ class Stack:
         ``department_deadline``: seconds of one call, and so the pace of every recovery (a lease is 10 s longer).
         ``decide_after``, ``slow_seconds``: the departments' pace. ``bureau``: the education bureau is there too.
         ``told``: the bank takes notices, at an address that is proven. ``people``: staff can sign in.
-        ``lane``: ``cap``, ``rate``, ``threads`` of the department's lane. ``settings``: more settings of the gateway, by name without prefix. ``say`` hears of
+        ``lane``: ``cap``, ``rate``, ``threads`` of the department's lane. ``settings``: more settings of the gateway,
+        by name without prefix. ``say`` hears of
         every step. Raises ``ValueError`` for workers beside an embedded gateway.
         """
         if embedded and workers:
