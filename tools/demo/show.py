@@ -104,6 +104,7 @@ def house(stack: Stack) -> Panel:
         ("gateway", stack.url),
         ("department FT_SBX", f"{stack.department_url} (its books: /control/ledger)"),
         ("education bureau FT_EDU", f"{stack.bureau_url} (officers by hand: /control/)"),
+        ("staff", f"{stack.idp_url} signs their tokens; {stack.url}/staff/api/v1/docs/"),
         ("bank", f"ICBC, client {CLIENT_ID}, app_id {APP_ID}"),
         ("bank's private key", shown(stack.bank_key)),
         ("gateway's answer key", shown(stack.answer_key)),
@@ -112,6 +113,10 @@ def house(stack: Stack) -> Panel:
     ):
         facts.add_row(f"[bold]{name}[/]", value)
     return Panel(facts, title="up and running", title_align="left")
+
+
+_READ_TOKEN = 'import json,sys; print(json.load(sys.stdin)["token"])'
+_READ_SESSION = _READ_TOKEN.replace("token", "session")
 
 
 def calls(stack: Stack) -> Text:
@@ -133,6 +138,13 @@ def calls(stack: Stack) -> Text:
 {_by_hand(stack, "audit verify")}
 curl {stack.url}/healthz
 curl {stack.url}/metrics
+{_by_hand(stack, "alarms")}
+# sign in as staff (operator, reviewer, auditor, security, admin) and look at the cases; the description is a page
+TOKEN=$(curl -s -d '{{"subject":"li","roles":["operator"]}}' {stack.idp_url}/token | {python()} -c '{_READ_TOKEN}')
+SESSION=$(curl -s -d '{{"token":"'$TOKEN'"}}' -H 'Content-Type: application/json' {stack.url}/staff/api/v1/session \
+  | {python()} -c '{_READ_SESSION}')
+curl -s -H "Authorization: Bearer $SESSION" {stack.url}/staff/api/v1/cases/?limit=3
+# … and read {stack.url}/staff/api/v1/docs/
 # the department's books; let its next filings go wrong
 curl {stack.department_url}/control/ledger
 curl -d '{{"next":["cut_after","busy"],"methods":["POST"]}}' {stack.department_url}/control/faults

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 PREFIX = "GATEWAY_"
@@ -40,25 +40,6 @@ def department_toml(
             "",
         ]
     )
-
-
-def provider_toml(
-    code: str, base_url: str, issuer: str, *, algorithm: str, roles: Sequence[str], bank: str = ""
-) -> str:
-    """The peers file's block of one identity provider; with ``bank`` it speaks of that bank's people."""
-    quoted = json.dumps
-    lines = [
-        f"[providers.{code}]",
-        f"issuer = {quoted(issuer)}",
-        'audience = "ft-gateway"',
-        f"base_url = {quoted(base_url)}",
-        'networks = ["127.0.0.0/8"]',
-        f"algorithms = [{quoted(algorithm)}]",
-        f"roles = {quoted(list(roles))}",
-        *([f"bank = {quoted(bank)}"] if bank else []),
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def environment(

@@ -18,22 +18,13 @@ from typing import Any
 
 from mocks.banks.icbc_sim import IcbcBranch
 from tools.stack import asking, config, keys
+from tools.stack import people as people_of
 from tools.stack.child import Child, NotUp
+from tools.stack.people import BANK_IDP, IDP, PROVIDERS
 from tools.stack.ports import ReservedPort, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY, DEPARTMENT, BUREAU, BANK = "gateway", "department", "bureau", "bank"
-IDP, BANK_IDP = "idp", "bank-idp"  # identity providers: of the data bureau, of the bank's branch system
-_PROVIDERS = {
-    IDP: (
-        "IDP_BUREAU",
-        "https://idp.bureau.demo",
-        "ES256",
-        ("operator", "reviewer", "auditor", "security", "admin"),
-        "",
-    ),
-    BANK_IDP: ("IDP_ICBC", "https://idp.icbc.demo", "EdDSA", ("teller", "bank_it"), "ICBC"),
-}
 CLIENT_ID, APP_ID = "icbc-branches", "90000000000000000301"
 OUTLET = "ICBC-FT-03"
 _UP_WITHIN = 60.0
@@ -89,7 +80,7 @@ class Stack:
         self._pace = (decide_after, slow_seconds)
         self._lane = dict(lane or {})
         self._say = say
-        self._ports = {name: ReservedPort() for name in (GATEWAY, DEPARTMENT, BUREAU, BANK, *_PROVIDERS)}
+        self._ports = {name: ReservedPort() for name in (GATEWAY, DEPARTMENT, BUREAU, BANK, *PROVIDERS)}
         self.environment = config.environment(
             os.environ,
             profile=profile,
@@ -112,8 +103,10 @@ class Stack:
             **({BANK: self._child(BANK, [*python, "mocks.banks.icbc_notices", *self._bank_options()])} if told else {}),
             GATEWAY: self._child(GATEWAY, [*python, "gateway", "run" if embedded else "web"]),
         }
-        for name in _PROVIDERS if people else ():
-            self._children[name] = self._child(name, [*python, "mocks.idp", *self._provider_options(name)])
+        for name in PROVIDERS if people else ():
+            self._children[name] = self._child(
+                name, [*python, "mocks.idp", *people_of.options(name, self._ports[name].number)]
+            )
         for place in range(workers):
             name = f"worker-{place + 1}"
             self._children[name] = self._child(name, [*python, "gateway", "worker"])
@@ -149,6 +142,11 @@ class Stack:
     def bureau_url(self) -> str:
         """The education bureau's address."""
         return f"http://127.0.0.1:{self._ports[BUREAU].number}"
+
+    @property
+    def idp_url(self) -> str:
+        """The address of the data bureau's identity provider."""
+        return f"http://127.0.0.1:{self._ports[IDP].number}"
 
     def branch(self, **how: Any) -> IcbcBranch:
         """A branch system of the enrolled client; ``how`` as ``IcbcBranch`` takes it."""
@@ -252,7 +250,7 @@ class Stack:
     def close(self) -> None:
         """Stop everything in order: doors, workers, departments, the bank; what does not end in time is killed."""
         workers = sorted(name for name in self._children if name.startswith("worker"))
-        for name in (GATEWAY, *workers, DEPARTMENT, BUREAU, BANK, *_PROVIDERS):
+        for name in (GATEWAY, *workers, DEPARTMENT, BUREAU, BANK, *PROVIDERS):
             if name in self._children:
                 self.stop(name)
         for port in self._ports.values():
@@ -320,7 +318,7 @@ class Stack:
             departments.append(
                 config.department_toml(config.BUREAU, self.bureau_url, self.bureau_secret_file, **self._lanes())
             )
-        providers = [self._provider_block(name) for name in _PROVIDERS if name in self._children]
+        providers = [people_of.block(name, self._ports[name].number) for name in PROVIDERS if name in self._children]
         self.peers_file.write_text("".join([*departments, *providers]), "utf-8")
         self.env_file.touch(mode=0o600)  # a database's address may hold a password
         self.env_file.write_text(config.shell_lines(self.environment), "utf-8")
@@ -354,7 +352,7 @@ class Stack:
             return lambda: asking.answers(self._ports[GATEWAY].number, "/readyz")
         if name in {DEPARTMENT, BUREAU}:
             return lambda: asking.answers(self._ports[name].number, "/control/health")
-        if name in _PROVIDERS:
+        if name in PROVIDERS:
             return lambda: asking.answers(self._ports[name].number, "/jwks.json")
         if name == BANK:
             return lambda: asking.answers(self._ports[BANK].number, "/control/ledger")
@@ -385,15 +383,6 @@ class Stack:
             "--slow-seconds": str(slow_seconds),
         }
         return [word for pair in options.items() for word in pair]
-
-    def _provider_options(self, name: str) -> list[str]:
-        _, issuer, algorithm, _, _ = _PROVIDERS[name]
-        return ["--issuer", issuer, "--algorithm", algorithm, "--port", str(self._ports[name].number)]
-
-    def _provider_block(self, name: str) -> str:
-        code, issuer, algorithm, roles, bank = _PROVIDERS[name]
-        base_url = f"http://127.0.0.1:{self._ports[name].number}"
-        return config.provider_toml(code, base_url, issuer, algorithm=algorithm, roles=roles, bank=bank)
 
     def _bank_options(self) -> list[str]:
         keys_of = ["--app-id", APP_ID, "--key", str(self.bank_key), "--gateway-key", str(self.answer_key)]
