@@ -344,8 +344,8 @@ def small_house(
     clock = MovedClock()
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        if not own_catalogue:  # one that publishes takes newer items into the catalogue it holds
-            patch.setattr(bootstrap, "load_catalogue", read_catalogue)
+        # One that publishes takes newer items into the catalogue it holds: never into the one all others share.
+        patch.setattr(bootstrap, "load_catalogue", load_catalogue if own_catalogue else read_catalogue)
         department = None
         if with_department:
             department = stack.enter_context(Sandbox(SECRET, folder / "books", decide_after=decide_after))

@@ -20,8 +20,8 @@ def house(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(base.console, "width", 300)
     before = structlog.get_config()
     telemetry.configure("debug", "json")
+    monkeypatch.setattr(bootstrap, "load_catalogue", read_catalogue)
     with small_house(tmp_path, sqlite_url, with_department=True) as small:
-        monkeypatch.setattr(bootstrap, "load_catalogue", read_catalogue)
         yield small
     structlog.configure(**before)
 

@@ -194,9 +194,9 @@ def test_a_running_house_sweeps_by_itself(tmp_path: Path, sqlite_url: str) -> No
 def test_the_command_shows_them_and_ends_with_one(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bootstrap, "load_catalogue", read_catalogue)
+    monkeypatch.setattr(base.console, "width", 300)
     with small_house(tmp_path, sqlite_url) as house:
-        monkeypatch.setattr(bootstrap, "load_catalogue", read_catalogue)
-        monkeypatch.setattr(base.console, "width", 300)
         run = lambda *more: CliRunner().invoke(main, ["alarms", *more], env=environment(house.folder, sqlite_url))  # noqa: E731
         quiet = run()
         assert (quiet.exit_code, "no alarm" in quiet.output) == (0, True)

@@ -260,7 +260,7 @@ def test_what_was_signed_is_taken_kept_sealed_and_read_back(room: Room) -> None:
     (file,) = room.files()
     raw = file.read_bytes()
     assert b"planted" not in raw
-    assert b"PDF" not in raw
+    assert b"%PDF-1." not in raw
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     with room.database.read() as tx:
         assert "planted" not in str(tx.all("SELECT * FROM blob"))
